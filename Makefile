@@ -47,7 +47,7 @@ EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate
 UNIT = tests/unit tests/property tests/oracle tests/functions
 # Fast tests first, so that failures show early.
 TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/crowds tests/store tests/functions tests/client tests/planted_bugs tests/simulation tests/security tests/bank tests/bench tests/stack)
-TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client clients/python/examples fake_stripe local deployment tests bench)
+TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client clients/python/prepaid_command clients/python/examples fake_stripe local deployment tests bench)
 
 .PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify bench costs check lint types contracts template fresh secrets format lock ready build deploy release check-deployed clean
 

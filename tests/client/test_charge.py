@@ -1,8 +1,7 @@
 """`charge`: nothing runs without a hold, and whatever happens to the function, its work is charged at most once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,69 +9,15 @@ import pytest
 
 from prepaid_client import AsyncPrepaid, IdempotencyKeyReused, InsufficientCredits, Prepaid, Unavailable
 from tests.support.bridge import token
+from tests.support.charged import TERMS, Job, charges, credits_of, run
 from tests.support.failing_line import FailingLine, Lost, NotSent
 from tests.support.gateway_events import ANYBODY
 from tests.support.handlers import Clock
 from tests.support.served import KINDS, Served
 
 
-@dataclass(frozen=True)
-class Job:
-    id: str = "4711"
-    stickers: int = 3
-    shop: str = "acme"
-
-
 class Broken(Exception):
     """The job failed."""
-
-
-TERMS: dict[str, Any] = {
-    "account": lambda job: job.shop,
-    "key": lambda job: f"sticker-{job.id}",
-    "quantity": lambda job: job.stickers,
-    "reference": lambda job: job.id,
-    "ttl_seconds": 60,
-}
-
-
-def run(
-    shop: Served,
-    kind: str,
-    function: Callable[[Job], Any],
-    job: Job | None = None,
-    *,
-    line: FailingLine | None = None,
-    deadline: float = 20.0,
-) -> Any:
-    """Charge one run of the function."""
-    job = job or Job()
-    options: dict[str, Any] = {"deadline": deadline, "transport": line or FailingLine()}
-    if kind == "sync":
-        with Prepaid(shop.url, token(ANYBODY), **options) as client:
-            return client.charge("sticker", **TERMS)(function)(job)
-
-    async def main() -> Any:
-        async with AsyncPrepaid(shop.url, token(ANYBODY), **options) as async_client:
-
-            @async_client.charge("sticker", **TERMS)
-            async def charged(job: Job) -> Any:
-                await asyncio.sleep(0)
-                return function(job)
-
-            return await charged(job)
-
-    return asyncio.run(main())
-
-
-def credits_of(shop: Served) -> tuple[int, int]:
-    found = shop.service.balance()["credits"]
-    return found["available"], found["held"]
-
-
-def charges(shop: Served) -> list[str]:
-    """The types of the entries that charged something."""
-    return [entry["type"] for entry in shop.service.history() if entry["type"] in {"capture", "consumption"}]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,31 +1,13 @@
 """The commands against the real functions: tables for people, JSON for programs, and exit codes."""
 
-import contextlib
-import fcntl
 import json
-import os
-import pty
-import re
-import struct
-import subprocess
-import sys
-import termios
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
-import pytest
+import typer
 
-from tests.support.aws_endpoint import aws_endpoint
-from tests.support.command_line import CommandLine
-from tests.support.gateway_events import Context
-from tests.support.handlers import Clock
+from prepaid_client.cli.commands import app
+from tests.support.command_line import CommandLine, in_a_terminal, rows
 from tests.support.in_process import Service
 from tests.support.stripe_purchases import Storefront
-
-
-def rows(text: str) -> list[list[str]]:
-    return [line.split() for line in text.splitlines() if line.strip()]
 
 
 def test_a_balance_is_a_table_and_json(prepaid: CommandLine, service: Service) -> None:
@@ -61,31 +43,12 @@ def test_a_narrow_terminal_breaks_no_value(prepaid: CommandLine, service: Servic
     charge = {"feature": "sticker", "customer": "cus_670671cd", "reference": "order-000000000000000000000000000042"}
     service("POST /v1/accounts/{account}/consumptions", json=charge)
 
-    shown = in_a_terminal(prepaid, "history", "acme", "--limit", "1")
+    shown = in_a_terminal("history", "acme", "--limit", "1", environment={"PREPAID_PROFILE": str(prepaid.profile)})
 
-    heading, row = (re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.splitlines())
+    heading, row = shown.splitlines()
     assert heading.split()[-2:] == ["customer", "reference"]
     assert row.split()[-2:] == ["cus_670671cd", "order-000000000000000000000000000042"]
     assert (heading, row) == (heading.rstrip(), row.rstrip())
-
-
-def in_a_terminal(prepaid: CommandLine, *arguments: str, columns: int = 40) -> str:
-    """What the installed program prints on a terminal of this width."""
-    ours, its = pty.openpty()
-    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    environment = {**os.environ, "TERM": "xterm", "PREPAID_PROFILE": str(prepaid.profile)}
-    program = Path(sys.executable).with_name("prepaid")
-    with (
-        os.fdopen(ours, "rb", buffering=0) as terminal,
-        subprocess.Popen([program, *arguments], env=environment, stdout=its, stdin=its),
-    ):
-        os.close(its)
-        text = b""
-        # Linux reports the end of a terminal's last program as an error.
-        with contextlib.suppress(OSError):
-            while read := terminal.read(4096):
-                text += read
-    return text.decode().replace("\r\n", "\n")
 
 
 def test_texts_of_customers_are_no_markup(prepaid: CommandLine, service: Service) -> None:
@@ -145,8 +108,11 @@ def test_accounts_are_opened_changed_and_listed(prepaid: CommandLine, service: S
     prepaid("account", "put", "acme", "--name", "Pet & Cia", "--plan", "trio", "--ai")
     prepaid("account", "put", "acme", "--name", "Pets")
     service.codes.add("274914")
-    prepaid("account", "code", "acme", typed="274914\n274914\n")
+    said = prepaid("account", "code", "acme", typed="274914\n274914\n").stdout
+    answered = prepaid("account", "code", "acme", "--json", typed="274914\n274914\n").stdout
 
+    assert rows(said) == [["The", "code", "of", "acme", "is", "set."]]
+    assert json.loads(answered) == {"account": "acme", "manager_code_set": True}
     shown = prepaid.json("account", "show", "acme")
     assert (shown["name"], shown["plan"], shown["ai_enabled"], shown["manager_code_set"]) == (
         "Pets",
@@ -160,7 +126,12 @@ def test_accounts_are_opened_changed_and_listed(prepaid: CommandLine, service: S
 
 
 def test_an_account_without_a_name_is_not_opened(prepaid: CommandLine) -> None:
-    assert "account_not_found" in prepaid("account", "put", "acme", "--plan", "trio", exits=1).stderr
+    command = ("account", "put", "acme", "--plan", "trio")
+
+    people, program = prepaid(*command, exits=1), prepaid(*command, "--json", exits=1)
+
+    assert people.stderr == ("prepaid: 404 account_not_found: There is no such account. A new account needs --name.\n")
+    assert json.loads(program.stderr)["code"] == "account_not_found"
 
 
 def test_purchases_are_listed(prepaid: CommandLine, storefront: Storefront) -> None:
@@ -194,136 +165,14 @@ def test_a_wrong_command_is_exit_code_2(prepaid: CommandLine) -> None:
         prepaid(*command, exits=2)
 
 
-def run_job(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The installed program, with AWS at this address."""
-    environment = {
-        **os.environ,
-        "AWS_ENDPOINT_URL": url,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-    }
-    program = Path(sys.executable).with_name("prepaid")
-    return subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
+def test_every_command_answers_programs() -> None:
+    group = typer.main.get_command(app)
+    groups = [group, *(command for command in group.commands.values() if hasattr(command, "commands"))]  # type: ignore[attr-defined]
+    commands = [command for one in groups for command in one.commands.values() if not hasattr(command, "commands")]
 
+    without = [
+        command.name for command in commands if not any("--json" in parameter.opts for parameter in command.params)
+    ]
 
-def test_a_verification_goes_on_until_it_has_finished(service: Service) -> None:
-    results = [{"read": 5, "found": 0, "finished": False}, {"read": 3, "found": 0, "finished": True}]
-    started: list[str] = []
-
-    def invoke(name: str) -> Any:
-        started.append(name)
-        return results[len(started) - 1]
-
-    with aws_endpoint(invoke) as url:
-        done = run_job(url, "verify", "--json")
-
-    assert (done.returncode, json.loads(done.stdout)) == (0, {"read": 8, "found": 0})
-    assert started == ["VerifyFunction"] * 2
-
-
-def test_a_verification_runs_the_real_function(service: Service, fake: object) -> None:
-    service.open(credits=5)
-
-    with aws_endpoint(lambda _name: service.functions["verify"]({}, Context(remaining=900_000))) as url:
-        done = run_job(url, "verify")
-
-    assert done.returncode == 0, done.stderr
-    assert ["found", "0"] in rows(done.stdout)
-
-
-def test_a_verification_with_nothing_due_says_so(service: Service, clock: Clock) -> None:
-    service.open(credits=5)
-    run = service.functions["verify"]
-    run({}, Context(remaining=900_000))
-    clock.now += timedelta(hours=2)
-
-    with aws_endpoint(lambda _name: run({}, Context(remaining=900_000))) as url:
-        done, described = run_job(url, "verify"), run_job(url, "verify", "--json")
-
-    assert rows(done.stdout)[:2] == [["read", "0"], ["found", "0"]]
-    assert done.stdout.splitlines()[2] == (
-        "Nothing is due: the last check began at 2026-06-16 13:00 UTC and read what was stored by then. "
-        "The next is due at 2026-06-17 13:00 UTC."
-    )
-    assert json.loads(described.stdout) == {
-        "read": 0,
-        "found": 0,
-        "began_at": "2026-06-16T13:00:00+00:00",
-        "due_at": "2026-06-17T13:00:00+00:00",
-    }
-
-
-@pytest.mark.parametrize(
-    ("command", "result", "said"),
-    [
-        ("verify", {"read": 0, "found": 0}, "Nothing is due: the stack checks what is new once a day."),
-        ("verify", {"read": 7, "found": 0}, "Every row that was read is as the rules say."),
-        ("reconcile", {}, "Nothing differs: what happened at Stripe up to 2026-06-16 12:00 UTC is in the ledger."),
-        (
-            "reconcile",
-            {"healed": 2},
-            "The purchases that were behind Stripe are healed. Everything up to 2026-06-16 12:00 UTC is compared.",
-        ),
-        ("reconcile", {"quarantined": 1}, "The log of ReconcileFunction names what is quarantined"),
-        ("reconcile", {"waiting": 1, "healed": 1}, "Some checks failed, and each run tries them again."),
-    ],
-)
-def test_a_job_says_in_words_what_its_counts_mean(command: str, result: dict[str, int], said: str) -> None:
-    counts = {"healed": 0, "quarantined": 0, "failed": 0, "waiting": 0, "until": "2026-06-16T12:00:00+00:00"}
-    answer = {**(counts if command == "reconcile" else {}), **result, "finished": True}
-
-    with aws_endpoint(lambda _name: answer) as url:
-        done = run_job(url, command)
-
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[-1].startswith(said)
-
-
-def test_a_reconciliation_before_stripe_is_configured_says_so() -> None:
-    with aws_endpoint(lambda _name: {"configured": False}) as url:
-        done, described = run_job(url, "reconcile"), run_job(url, "reconcile", "--json")
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "Stripe is not configured yet, so there is nothing to compare.\n"
-    assert json.loads(described.stdout) == {"configured": False}
-
-
-def test_a_reconciliation_runs_the_real_function(service: Service, fake: object) -> None:
-    run = service.functions["reconcile"]
-
-    with aws_endpoint(lambda _name: run({}, Context(remaining=900_000))) as url:
-        done = run_job(url, "reconcile")
-
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("Nothing differs: what happened at Stripe up to 2026-06-16 13:00")
-
-
-def test_findings_are_exit_code_1() -> None:
-    with aws_endpoint(lambda _name: {"read": 5, "found": 2, "finished": True}) as url:
-        done = run_job(url, "verify")
-
-    assert (done.returncode, ["found", "2"] in rows(done.stdout)) == (1, True)
-
-
-def test_a_reconciliation_counts_what_waits_once() -> None:
-    result = {"healed": 1, "quarantined": 0, "failed": 0, "waiting": 4}
-    finished = iter([False, True])
-
-    with aws_endpoint(lambda _name: {**result, "finished": next(finished)}) as url:
-        done = run_job(url, "reconcile", "--json")
-
-    assert json.loads(done.stdout) == {"healed": 2, "quarantined": 0, "failed": 0, "waiting": 4}
-
-
-def test_a_function_that_fails_is_exit_code_2() -> None:
-    def invoke(_name: str) -> Any:
-        raise TimeoutError("Task timed out")
-
-    with aws_endpoint(invoke) as url:
-        failed = run_job(url, "reconcile")
-        missing = run_job(url, "reconcile", "--stack", "other")
-
-    assert (failed.returncode, missing.returncode) == (2, 2)
-    assert "ReconcileFunction failed (TimeoutError): its log has the cause" in failed.stderr
-    assert "the stack other can't be read" in missing.stderr
+    assert len(commands) > 12
+    assert without == []

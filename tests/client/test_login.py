@@ -43,6 +43,20 @@ def test_a_login_asks_for_what_is_missing(prepaid: CommandLine, shop: Served, to
     assert tokens.given == ["service"]
 
 
+def test_a_login_answers_programs(prepaid: CommandLine, shop: Served, tokens: TokenEndpoint) -> None:
+    urls = ("--url", shop.url, "--token-url", tokens.url)
+    result = prepaid("login", "--json", *urls, "--client-id", "service", typed=f"{SECRET}\n")
+    failed = prepaid("login", "--json", "--as", "root", exits=2)
+
+    assert "client secret" in result.stderr
+    assert json.loads(result.stdout) == {
+        "url": shop.url,
+        "clients": ["service"],
+        "stored_in": str(prepaid.profile),
+    }
+    assert "--as is one of service" in json.loads(failed.stderr)["detail"]
+
+
 def test_the_environment_can_bring_the_secret(prepaid: CommandLine, shop: Served, tokens: TokenEndpoint) -> None:
     urls = ("--url", shop.url, "--token-url", tokens.url)
 

@@ -15,7 +15,7 @@ from textwrap import dedent, indent
 
 from tests.planted_bugs.bug import Bug
 
-CODE = ("layers/prepaid/prepaid", "functions", "clients/python/prepaid_client")
+CODE = ("layers/prepaid/prepaid", "functions", "clients/python/prepaid_client", "clients/python/prepaid_command")
 TEMPLATE = "template.yaml"
 IGNORED = frozenset(
     {

@@ -1,4 +1,7 @@
-"""An AWS of one stack, over HTTP: it names the stack's functions, and invokes what a test puts in their place."""
+"""An AWS of one stack, over HTTP: it names the stack's functions, and invokes what a test puts in their place.
+
+It allows what clients/python/README.md says that the caller needs: of the functions, only their alias `live`.
+"""
 
 import json
 import threading
@@ -6,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 FOUND = """<DescribeStackResourceResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
 <DescribeStackResourceResult><StackResourceDetail><PhysicalResourceId>{name}</PhysicalResourceId>
@@ -16,6 +19,8 @@ FOUND = """<DescribeStackResourceResponse xmlns="http://cloudformation.amazonaws
 MISSING = """<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type>
 <Code>ValidationError</Code><Message>Stack 'other' does not exist</Message></Error></ErrorResponse>"""
 
+DENIED = '{"Message": "User: x is not authorized to perform: lambda:InvokeFunction on resource: this version"}'
+
 
 @contextmanager
 def aws_endpoint(invoke: Callable[[str], Any], *, stack: str = "prepaid") -> Iterator[str]:
@@ -24,8 +29,13 @@ def aws_endpoint(invoke: Callable[[str], Any], *, stack: str = "prepaid") -> Ite
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.path.startswith("/2015-03-31/functions/"):
-                self._invoked(self.path.split("/")[3])
+            address = urlsplit(self.path)
+            if address.path.startswith("/2015-03-31/functions/"):
+                name = address.path.split("/")[3]
+                if parse_qs(address.query) == {"Qualifier": ["live"]}:
+                    self._invoked(name)
+                else:
+                    self._send(403, DENIED, {"X-Amzn-ErrorType": "AccessDeniedException"})
                 return
             form = parse_qs(body.decode())
             known = form["StackName"] == [stack]

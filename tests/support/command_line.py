@@ -1,6 +1,16 @@
 """`prepaid` as its user runs it, with a profile of its own."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,3 +57,36 @@ def logged_in(folder: Path, url: str) -> CommandLine:
     file.write_text(json.dumps({"api_url": url, "aws_endpoint_url": "http://127.0.0.1:1", "tokens": tokens}))
     prepaid("login", "--file", str(file))
     return prepaid
+
+
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# The installed program.
+PROGRAM = str(Path(sys.executable).with_name("prepaid"))
+
+
+def in_a_terminal(*arguments: str, environment: Mapping[str, str], columns: int = 40) -> str:
+    """What the installed program prints on a terminal of this width, without colours and movements of the cursor."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with (
+        os.fdopen(ours, "rb", buffering=0) as terminal,
+        subprocess.Popen(
+            [PROGRAM, *arguments],
+            env={**os.environ, "TERM": "xterm", **environment},
+            stdin=its,
+            stdout=its,
+            stderr=its,
+        ),
+    ):
+        os.close(its)
+        text = b""
+        # Linux reports the end of a terminal's last program as an error.
+        with contextlib.suppress(OSError):
+            while read := terminal.read(4096):
+                text += read
+    return CONTROLS.sub("", text.decode()).replace("\r\n", "\n")
+
+
+def rows(text: str) -> list[list[str]]:
+    """The words of each line that isn't empty."""
+    return [line.split() for line in text.splitlines() if line.strip()]

@@ -18,6 +18,7 @@ from prepaid_client.errors import (
     HoldReleased,
     IdempotencyKeyReused,
     PrepaidError,
+    Refused,
 )
 
 logger = logging.getLogger("prepaid_client")
@@ -38,14 +39,10 @@ class Work:
 def reserve(work: Work) -> Generator[Call[Any], Any, PlacedHold]:
     """Hold the units of a work. Raises as place_hold.
 
-    A work that is delivered or tried again gets the hold of before, while it is held or captured. If that one was
-    released or has lapsed, the work gets another one.
+    A repeated job reuses its earlier hold. If that one was released or has lapsed, the job gets a new one.
     """
     for attempt in itertools.count(1):
-        key = f"hold-{attempt}:{work.key}"
-        placed: PlacedHold = yield calls.place_hold(
-            work.account, work.feature, work.quantity, key=key, ttl_seconds=work.ttl_seconds, **work.texts
-        )
+        placed: PlacedHold = yield _place(work, attempt)
         if not placed.replayed:
             return placed
         hold = yield calls.get_hold(work.account, placed.id)
@@ -54,25 +51,56 @@ def reserve(work: Work) -> Generator[Call[Any], Any, PlacedHold]:
     raise AssertionError("the loop has no end")
 
 
+def _place(work: Work, attempt: int) -> Call[PlacedHold]:
+    """The work's hold with this number, which every delivery of the work requests with the same key."""
+    key = f"hold-{attempt}:{work.key}"
+    return calls.place_hold(
+        work.account, work.feature, work.quantity, key=key, ttl_seconds=work.ttl_seconds, **work.texts
+    )
+
+
 def settle(work: Work, hold: PlacedHold) -> Generator[Call[Any], Any]:
     """Charge a work that is done. Raises as capture_hold and consume.
 
-    Where the hold has ended meanwhile, its units are charged as a consumption with the same key. Where another delivery
-    of the work was faster, it is charged already.
+    If its hold has ended, the work is charged as a consumption with the same key. If another delivery has charged it,
+    this one charges nothing. A key that charged anything else raises IdempotencyKeyReused, and a hold that was captured
+    with another key raises AlreadyCaptured: either way nothing shows that this work is paid.
     """
     try:
         yield calls.capture_hold(work.account, hold.id, key=work.key)
-    except (HoldLapsed, HoldReleased):
-        try:
-            yield calls.consume(work.account, work.feature, work.quantity, key=work.key, **work.texts)
-        except IdempotencyKeyReused:
-            # Its feature is known to be the same: a different one would have been refused when the hold was placed.
-            logger.info("%s was charged by another delivery", work.key)
-    except AlreadyCaptured:
-        logger.info("%s was charged by another delivery", work.key)
+        return
+    except (HoldLapsed, HoldReleased) as error:
+        logger.info("%s of %s has ended: %s", hold.id, work.key, error)
     except IdempotencyKeyReused:
-        logger.info("%s was charged by another delivery", work.key)
+        # A used key never charges again, so this hold isn't needed.
         yield from give_back(work.account, hold, work.key)
+    try:
+        # With a used key, the consumption is returned if it is the same, and refused otherwise.
+        yield calls.consume(work.account, work.feature, work.quantity, key=work.key, **work.texts)
+    except IdempotencyKeyReused:
+        if not (yield from _is_captured(work)):
+            raise
+        logger.info("%s was charged by another delivery", work.key)
+
+
+def _is_captured(work: Work) -> Generator[Call[Any], Any, bool]:
+    """Whether the work's key, which is used, captured one of the work's holds in full."""
+    for attempt in itertools.count(1):
+        try:
+            placed: PlacedHold = yield _place(work, attempt)
+        except Refused:
+            # There is no such hold, nor a later one.
+            return False
+        if not placed.replayed:
+            yield from give_back(work.account, placed, work.key)
+            return False
+        try:
+            # The same request again is answered as the first time. As the key is used, it captures nothing more.
+            yield calls.capture_hold(work.account, placed.id, key=work.key)
+            return True
+        except IdempotencyKeyReused:
+            continue
+    raise AssertionError("the loop has no end")
 
 
 def give_back(account: str, hold: PlacedHold, key: str) -> Generator[Call[Any], Any]:

@@ -112,6 +112,20 @@ CLIENT = (
         ("test_a_result_that_cannot_be_charged_is_not_returned",),
     ),
     Bug(
+        "an async result is returned without its charge",
+        "charging:charged_async",
+        "await transport.follow(settle(work, hold))",
+        "",
+        ("test_a_result_is_charged",),
+    ),
+    Bug(
+        "an async block's end releases nothing",
+        "client:AsyncAccount.hold",
+        "if hold.open: await hold.release()",
+        "pass",
+        ("client/test_holds",),
+    ),
+    Bug(
         "a capture has the key of its hold",
         "holding:settle",
         "calls.capture_hold(work.account, hold.id, key=work.key)",
@@ -126,8 +140,49 @@ CLIENT = (
         ("test_work_that_outlasts_its_hold_is_charged",),
     ),
     Bug(
+        "a key of something else pays a work whose hold ended",
+        "holding:settle",
+        "if not (yield from _is_captured(work)): raise",
+        "",
+        ("client/test_charge_of_a_used_key",),
+    ),
+    Bug(
+        "a key of something else pays a work",
+        "holding:settle",
+        "yield from give_back(work.account, hold, work.key)",
+        """
+        yield from give_back(work.account, hold, work.key)
+        return
+        """,
+        ("client/test_charge_of_a_used_key",),
+    ),
+    Bug(
+        "any use of a key counts as its work's capture",
+        "holding:_is_captured",
+        "yield from give_back(work.account, placed, work.key) return False",
+        """
+        yield from give_back(work.account, placed, work.key)
+        return True
+        """,
+        ("client/test_charge_of_a_used_key",),
+    ),
+    Bug(
+        "a later delivery's capture is not looked for",
+        "holding:_is_captured",
+        "except IdempotencyKeyReused: continue",
+        "except IdempotencyKeyReused: return False",
+        ("client/test_charge_of_a_used_key",),
+    ),
+    Bug(
+        "a hold captured with another key is charged again",
+        "holding:settle",
+        "except (HoldLapsed, HoldReleased) as error",
+        "except (HoldLapsed, HoldReleased, AlreadyCaptured) as error",
+        ("test_a_hold_captured_with_another_key_pays_no_work",),
+    ),
+    Bug(
         "each delivery of a job has a hold of its own",
-        "holding:reserve",
+        "holding:_place",
         'key = f"hold-{attempt}:{work.key}"',
         'key = f"hold-{attempt}-{id(work)}:{work.key}"',
         ("test_a_work_delivered_twice_shares_its_hold",),
@@ -222,5 +277,33 @@ CLIENT = (
         "kept = replace(kept, accepted=(*kept.accepted, followed.event.id))",
         "",
         ("test_a_position_outlives_the_program",),
+    ),
+    Bug(
+        "verify starts a version that the stack doesn't run",
+        "jobs:_lambda",
+        "FunctionName=name, Qualifier=ALIAS",
+        "FunctionName=name",
+        ("test_a_verification_goes_on_until_it_has_finished",),
+    ),
+    Bug(
+        "a job has no bar",
+        "jobs:run_until_finished",
+        "BarColumn(),",
+        "",
+        ("test_a_bar_counts_what_all_runs_have_done",),
+    ),
+    Bug(
+        "a bar forgets the runs before",
+        "jobs:run_until_finished",
+        "total.get(name, 0) + result[name]",
+        "result[name]",
+        ("test_a_bar_counts_what_all_runs_have_done",),
+    ),
+    Bug(
+        "the program ends with a traceback while it loads",
+        "prepaid_command:main",
+        "except KeyboardInterrupt: sys.exit(INTERRUPTED)",
+        "",
+        ("test_ctrl_c_is_quiet_while_the_program_starts",),
     ),
 )

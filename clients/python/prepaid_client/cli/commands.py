@@ -18,7 +18,7 @@ from prepaid_client.cli import jobs
 from prepaid_client.cli.events import events_app
 from prepaid_client.cli.printing import print_facts, print_json, print_table, shown
 from prepaid_client.cli.profile import Login, Profile, ProfileError, read_profile, write_profile
-from prepaid_client.cli.running import REFUSED, AccountId, AsJson, reporting, service
+from prepaid_client.cli.running import REFUSED, AccountId, AsJson, reporting, say, service
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -54,18 +54,22 @@ def login(
     token_url: Annotated[str | None, typer.Option(help="The stack's output TokenUrl.")] = None,
     client_id: Annotated[str | None, typer.Option(help="The client's id, another output.")] = None,
     file: Annotated[Path | None, typer.Option(help="The file of a local stack: .local/stack.json.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Store the credentials of a client; once for each client that you use.
 
     The secret is asked for, or read from PREPAID_CLIENT_SECRET. It is never an argument, which other users could see.
     """
-    with reporting(as_json=False):
+    with reporting(as_json):
         if as_ not in CLIENTS:
             raise ValueError(f"--as is one of {', '.join(CLIENTS)}")
         profile = _local(file) if file else _asked(as_, url, token_url, client_id)
         path = write_profile(profile)
-        print_facts(("logged in at", profile.url), ("as", ", ".join(profile.clients)), ("stored in", path))
-    with service("read", as_json=False) as client:
+        if as_json:
+            print_json({"url": profile.url, "clients": list(profile.clients), "stored_in": str(path)})
+        else:
+            print_facts(("logged in at", profile.url), ("as", ", ".join(profile.clients)), ("stored in", path))
+    with service("read", as_json) as client:
         # The login is stored anyway: the service may only be down.
         client.list_packs()
 
@@ -83,11 +87,12 @@ def _asked(name: str, url: str | None, token_url: str | None, client_id: str | N
     """The stored profile with one client more. A new address starts a new profile."""
     stored = read_profile()
     known = stored.clients[name] if stored and name in stored.clients else Login()
-    url = url or typer.prompt("ApiUrl", default=stored.url if stored else None)
+    url = url or typer.prompt("ApiUrl", default=stored.url if stored else None, err=True)
     asked = Login(
-        token_url=token_url or typer.prompt("TokenUrl", default=known.token_url),
-        client_id=client_id or typer.prompt("client id", default=known.client_id),
-        client_secret=os.environ.get("PREPAID_CLIENT_SECRET") or typer.prompt("client secret", hide_input=True),
+        token_url=token_url or typer.prompt("TokenUrl", default=known.token_url, err=True),
+        client_id=client_id or typer.prompt("client id", default=known.client_id, err=True),
+        client_secret=os.environ.get("PREPAID_CLIENT_SECRET")
+        or typer.prompt("client secret", hide_input=True, err=True),
     )
     kept = stored if stored and stored.url == url else Profile(url=str(url))
     return replace(kept, clients={**kept.clients, name: asked})
@@ -133,20 +138,24 @@ def put_account(
         one = client.account(account)
         try:
             terms = one.patch_account(**changes) if changes else one.get_account()
-        except NotFound:
+        except NotFound as error:
             if name is None:
-                raise
+                say(f"{error} A new account needs --name.", error.problem, as_json=as_json)
+                raise typer.Exit(REFUSED) from error
             terms = one.put_account(name=name, plan=plan or "none", ai_enabled=bool(ai))
     _print(terms, as_json=as_json)
 
 
 @account_app.command("code")
-def set_code(account: AccountId) -> None:
+def set_code(account: AccountId, as_json: AsJson = False) -> None:
     """Set the manager's code. The command prompts for it."""
-    code = typer.prompt("new code (6 digits)", hide_input=True, confirmation_prompt=True)
-    with service("admin", as_json=False) as client:
+    code = typer.prompt("new code (6 digits)", hide_input=True, confirmation_prompt=True, err=True)
+    with service("admin", as_json) as client:
         client.account(account).put_manager_code(code)
-    print_facts(("the code of", account), ("is set", ""))
+    if as_json:
+        print_json({"account": account, "manager_code_set": True})
+    else:
+        typer.echo(f"The code of {account} is set.")
 
 
 @app.command()
@@ -280,7 +289,8 @@ def verify(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
 
     It continues the stack's own pass, which begins once a day: within a day of the last one there is nothing to check.
     """
-    total = _run_jobs(stack, "VerifyFunction", "verifying", as_json)
+    with reporting(as_json):
+        total = jobs.run_until_finished(stack, "VerifyFunction", "verifying")
     _print_total(total, ("read", "found"), jobs.about_verification, as_json)
     if total["found"]:
         raise typer.Exit(REFUSED)
@@ -289,18 +299,11 @@ def verify(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
 @app.command()
 def reconcile(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
     """Compare the stack's purchases with Stripe. Needs AWS credentials."""
-    total = _run_jobs(stack, "ReconcileFunction", "reconciling", as_json)
+    with reporting(as_json):
+        total = jobs.run_until_finished(stack, "ReconcileFunction", "reconciling")
     _print_total(total, ("healed", "quarantined", "failed", "waiting"), jobs.about_reconciliation, as_json)
     if total.get("failed"):
         raise typer.Exit(REFUSED)
-
-
-def _run_jobs(stack: str, function: str, title: str, as_json: bool) -> dict[str, Any]:
-    """The sums of all runs until the work is finished; what isn't counted is as the last run left it."""
-    with reporting(as_json):
-        results = list(jobs.runs(stack, function, title))
-    summed = {name: sum(run[name] for run in results) for name in jobs.SUMMED if name in results[-1]}
-    return {name: summed.get(name, value) for name, value in results[-1].items() if name != "finished"}
 
 
 def _print_total(

@@ -1,12 +1,13 @@
 """`prepaid verify` and `prepaid reconcile`: start the stack's own scheduled functions, and wait for them.
 
-They have no route of the API: this needs AWS credentials that may describe the stack and invoke the two functions.
+They have no route of the API: this needs AWS credentials that may describe the stack and invoke the two functions'
+alias `live`, which is the version that the stack runs.
 """
 
+import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,33 +17,37 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from prepaid_client.cli.printing import shown
 from prepaid_client.cli.profile import ProfileError, read_profile
 
+# What the schedules run too. The function's newest code may be one that a deployment has withdrawn.
+ALIAS = "live"
 # The longest that Lambda runs a function, and a little more.
 RUN_SECONDS = 910
-# Each run counts these anew. The rest is as the last run leaves it.
+# Each run counts these from zero.
 SUMMED = ("read", "found", "healed", "quarantined", "failed")
 
 
-def runs(stack: str, function: str, title: str) -> Iterator[dict[str, Any]]:
-    """The result of each run, until one has finished the work; with a bar on stderr meanwhile. Raises ProfileError."""
-    client = _lambda(stack, function)
+def run_until_finished(stack: str, function: str, title: str) -> dict[str, Any]:
+    """Start the stack's function until it has finished the work, with a bar on stderr meanwhile. Raises ProfileError.
+
+    Returns the counts of all runs together, and everything else as the last run returned it. The bar has no total: a
+    run returns only at its end, and doesn't know before how much there is to do. So the bar counts what is done.
+    """
+    start = _lambda(stack, function)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     terminal = Console(stderr=True)
-    with (
-        Progress(*columns, console=terminal, disable=not terminal.is_terminal) as bar,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        task = bar.add_task(title, total=None)
-        number = 0
-        while True:
-            number += 1
-            result = pool.submit(client).result()
-            counted = ", ".join(f"{name} {value}" for name, value in result.items() if name != "finished")
-            bar.update(task, description=f"{title}, run {number}: {counted}")
-            yield result
+    with Progress(*columns, console=terminal, disable=not terminal.is_terminal) as bar:
+        task = bar.add_task(f"{title}, run 1", total=None)
+        total: dict[str, Any] = {}
+        for number in itertools.count(2):
+            result = start()
+            total = {**result, **{name: total.get(name, 0) + result[name] for name in SUMMED if name in result}}
             # Without Stripe's key, a reconciliation has nothing to do.
-            if result.get("finished", True):
-                bar.update(task, total=1, completed=1)
-                return
+            finished = total.pop("finished", True)
+            counted = ", ".join(f"{name} {total[name]:,}" for name in SUMMED if name in total)
+            if finished:
+                bar.update(task, description=f"{title}: {counted}", total=1, completed=1)
+                break
+            bar.update(task, description=f"{title}, run {number}: {counted} so far", refresh=True)
+    return total
 
 
 def about_verification(total: Mapping[str, Any]) -> str:
@@ -96,10 +101,10 @@ def _lambda(stack: str, function: str) -> Any:
 
     def run() -> dict[str, Any]:
         try:
-            response = client.invoke(FunctionName=name, Payload=b"{}")
+            response = client.invoke(FunctionName=name, Qualifier=ALIAS, Payload=b"{}")
             result: dict[str, Any] = json.loads(response["Payload"].read())
         except (BotoCoreError, ClientError) as error:
-            raise ProfileError(f"{name} can't be started: {error}") from error
+            raise ProfileError(f"{name}:{ALIAS} can't be started: {error}") from error
         if "FunctionError" in response:
             raise ProfileError(f"{name} failed ({result.get('errorType')}): its log has the cause")
         return result

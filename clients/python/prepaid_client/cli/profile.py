@@ -1,4 +1,4 @@
-"""Who the command line is: the service's address and its clients' credentials, in a file that only the user can read.
+"""The command line's login: the service's address and its clients' credentials, in a file that only the user can read.
 
 The environment comes before the file: with PREPAID_URL it is one client for all commands, as Prepaid.from_env.
 """
@@ -23,7 +23,7 @@ OWNER_ONLY = 0o600
 
 
 class ProfileError(Exception):
-    """The command line doesn't know who it is. The text says what to do."""
+    """There is no usable login, or AWS refuses. The text says what to do."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def reporting(as_json: bool) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # The reader of a pipe has left: typer ends the command without a word.
+        # The reader of a pipe has closed it: typer ends the command silently.
         raise
     except Refused as error:
         say(f"{error}{_hint(error)}", error.problem, as_json=as_json)
