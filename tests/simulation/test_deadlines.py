@@ -1,5 +1,7 @@
 """Every request and every job meets slow calls, and answers or stops before Lambda kills its function."""
 
+from itertools import product
+
 import pytest
 
 from prepaid.api.erasures import WALK_SECONDS
@@ -48,6 +50,10 @@ DELIVERIES_WEATHERS = (
     Weather(database=0.0, tries=1, secret=6.9, outside=10.0),
     Weather(database=2.9, tries=1, secret=6.9, outside=10.0),
     Weather(database=6.9, tries=1, outside=10.0),
+)
+JOBS_WEATHERS = (
+    Weather(stripe=3.0, outside=3.0),
+    Weather(database=6.9, tries=1, secret=6.9, stripe=5.9, outside=9.0),
 )
 
 
@@ -112,3 +118,21 @@ def test_no_delivery_lasts_until_lambda_kills_it(scenario: Scenario) -> None:
 
             [(name, seconds)] = functions.ended
             assert seconds + ANSWER_SECONDS <= timeout_of(name)
+
+
+@pytest.mark.parametrize("scenario", SCHEDULED, ids=lambda scenario: scenario.name)
+def test_no_run_of_a_job_lasts_until_lambda_kills_it(scenario: Scenario) -> None:
+    """A job looks at the time between its pieces. Whatever it does after the last look fits into its margin."""
+    with opened_bench(quick=True) as bench:
+        given = scenario.given(bench)
+        saved = bench.save()
+        for weather, seconds in product(JOBS_WEATHERS, range(0, 120, 10)):
+            bench.load(saved)
+            functions = timed(bench, weather)
+            margin = functions.apps[scenario.name.partition(":")[0]].MARGIN_MILLISECONDS
+            bench.remaining_milliseconds = margin + 1 + seconds * 1000
+
+            bench.invoke(lambda: scenario.ask(bench, given))
+
+            assert functions.begun
+            assert functions.ended[-1][1] + ANSWER_SECONDS <= (margin + 1) / 1000 + seconds
