@@ -70,6 +70,20 @@ def test_a_slow_stripe_does_not_use_up_the_deadline(scenario: Scenario) -> None:
     assert response[0] in {200, 303}
 
 
+@pytest.mark.parametrize("name", ["webhook: refund", "webhook: dispute"])
+def test_money_back_is_confirmed_without_a_pause(name: str) -> None:
+    [scenario] = [scenario for scenario in SCENARIOS if scenario.name == name]
+    with opened_bench() as bench:
+        given = scenario.given(bench)
+        functions = timed(bench, Weather(database=0.0, tries=1))
+
+        bench.invoke(lambda: scenario.ask(bench, given))
+
+        fetched = [call for call in bench.calls if call.startswith("stripe GET /v1/checkout/sessions")]
+    assert len(fetched) == 2
+    assert functions.ended == [("purchase_webhook", 0.0)]
+
+
 @pytest.mark.parametrize("scenario", REQUESTS, ids=lambda scenario: scenario.name)
 def test_a_slow_database_is_reported_within_the_deadline(scenario: Scenario) -> None:
     """Each call takes 0.9 s and succeeds at its third try. The request has one deadline for all its calls."""
