@@ -143,7 +143,7 @@ def reads_history(table: Table, account: str, accept: str, limit: int | None) ->
     """A read of an account's history by the route. It returns the number of lines."""
     os.environ["TABLE_NAME"] = table.name
     secrets = Versions(versions_of("cursor secret"))
-    deps = replace(wiring.build(from_environment()), table=table, clock=lambda: LATER, cursor_secrets=lambda: secrets)
+    deps = replace(wiring.build(from_environment()), table=table, clock=lambda: LATER, cursor_secrets=lambda _: secrets)
     handler = serve((histories.SHOW,), deps)
     event = http_event(
         histories.SHOW.key,

@@ -23,7 +23,7 @@ from prepaid.core.ledger import Debit, Grant, apply, settle
 from prepaid.core.purchase import Purchase
 from prepaid.core.usage import MONTHS
 from prepaid.payments.checkout_config import CheckoutConfig
-from prepaid.payments.sessions import open_stripe
+from prepaid.payments.sessions import Stripe, open_stripe
 from prepaid.store.accounts import Profile, read_account
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Table
@@ -216,7 +216,7 @@ def _buy(shop: Shop, pack: str, method: str, at: datetime, *, refunded: bool = F
         shop.table,
         order,
         catalog=first_catalog,
-        client=lambda: open_stripe(shop.stripe_api_key, shop.stripe_url),
+        client=lambda: _stripe_of(shop),
         checkout=CheckoutConfig(
             live=False, stack=shop.stack, payment_methods=("card", "pix", "boleto"), return_url=shop.return_url
         ),
@@ -230,11 +230,15 @@ def _buy(shop: Shop, pack: str, method: str, at: datetime, *, refunded: bool = F
         _follow(shop, bought, at + AN_HOUR)
 
 
+def _stripe_of(shop: Shop) -> Stripe:
+    return open_stripe(shop.stripe_api_key, shop.stripe_url, is_late=shop.table.deadline.passed)
+
+
 def _follow(shop: Shop, purchase: Purchase, at: datetime) -> None:
     """Record what happened to the purchase's payment, as its webhook would."""
     sync = Sync(
         table=shop.table,
-        client=open_stripe(shop.stripe_api_key, shop.stripe_url),
+        client=_stripe_of(shop),
         catalog=first_catalog,
         stack=shop.stack,
         now=at,

@@ -2,7 +2,8 @@
 
 from prepaid import wiring
 from prepaid.api import manager_codes, portal_sessions, purchases
-from prepaid.api.http.serving import STRIPE_DEADLINE_SECONDS, LambdaHandler, serve
+from prepaid.api.http.routes import STRIPE_DEADLINE_SECONDS
+from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.portal import buying, entering
 from prepaid.settings import from_environment

@@ -13,8 +13,8 @@ from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.delivering import DeliverContext, QueuedEvent, deliver
 
-# The deadline for reading and writing whether the receiver wants no more events.
-TABLE_SECONDS = 4.0
+# The deadline of a delivery: for the row that says that the receiver wants no more events, which follows its answer.
+DEADLINE_SECONDS = 20.0
 
 type QueueHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
@@ -29,7 +29,7 @@ def run(deps: Deps, record: dict[str, Any]) -> bool:
     )
     delivered = deliver(
         DeliverContext(
-            table=within(deps.table, TABLE_SECONDS),
+            table=within(deps.table, DEADLINE_SECONDS),
             target=deps.webhook.target,
             secret=deps.webhook.secret,
             post=deps.webhook.post,

@@ -1,7 +1,8 @@
 """The subscription page, for reading: it can't buy, grant, or read the pepper."""
 
 from prepaid import wiring
-from prepaid.api.http.serving import PAGE_DEADLINE_SECONDS, LambdaHandler, serve
+from prepaid.api.http.routes import PAGE_DEADLINE_SECONDS
+from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.portal import asset_files, buying, elsewhere, entering, history, purchases, reports, subscription
 from prepaid.settings import from_environment

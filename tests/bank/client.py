@@ -124,7 +124,7 @@ def load_handler(function: str) -> Handler:
     handler: Handler = app.handler
     if function == FUNCTION_OF[ERASE]:
         handler = app.make_handler(
-            replace(wiring.build(from_environment()), cursor_secrets=lambda: Versions({1: "bank"}))
+            replace(wiring.build(from_environment()), cursor_secrets=lambda _: Versions({1: "bank"}))
         )
     return handler
 

@@ -68,7 +68,7 @@ def test_publishing_an_event_logs_about_as_much_as_assumed(service: Service, out
     before = len(output.getvalue())
 
     service.functions["publish"](
-        {"Records": [{"dynamodb": {"Keys": keys.entry("acme", 3)}}]}, Context(remaining=60_000)
+        {"Records": [{"dynamodb": {"Keys": keys.entry("acme", 3)}}]}, Context(remaining=300_000)
     )
 
     assumed = ASSUMED["bytes of the publisher's log lines, a run"]

@@ -15,7 +15,7 @@ from tests.support.history_csv import read_file
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
 from tests.support.interruptions import killed_after, losing_replies, rivalled, short_pages
-from tests.support.store_driver import entry_items, lines, types
+from tests.support.store_driver import NO_DEADLINE, entry_items, lines, types
 from tests.support.wire import Wire
 
 MARIA, OTHER = "Maria Pereira", "customer-118"
@@ -257,15 +257,15 @@ def test_a_retry_erases_what_the_deadline_left_over(shop: Service) -> None:
 def test_the_digest_of_the_customer_depends_on_the_secret(shop: Service) -> None:
     shop.erase(MARIA, key="k")
     deps = shop.functions.deps["erasures"]
-    shop.functions.deps["erasures"] = replace(deps, cursor_secrets=lambda: Versions(versions_of("another")))
+    shop.functions.deps["erasures"] = replace(deps, cursor_secrets=lambda _: Versions(versions_of("another")))
 
     assert shop.erase(MARIA, key="k").code == "idempotency_key_reused"
 
 
 def test_a_retry_after_the_secret_was_rotated_is_the_same_erasure(shop: Service) -> None:
     first = shop.erase(MARIA, key="k")
-    rotated = Versions({1: shop.functions.deps["erasures"].cursor_secrets().value(1), 2: "new"})
-    shop.functions.change("erasures", cursor_secrets=lambda: rotated)
+    rotated = Versions({1: shop.functions.deps["erasures"].cursor_secrets(NO_DEADLINE).value(1), 2: "new"})
+    shop.functions.change("erasures", cursor_secrets=lambda _: rotated)
 
     again = shop.erase(MARIA, key="k")
 
@@ -278,8 +278,8 @@ def test_a_retry_after_the_secret_was_rotated_is_the_same_erasure(shop: Service)
 def test_a_walk_begun_before_a_rotation_is_continued(shop: Service) -> None:
     with killed_after(shop.table.client, 4):
         shop.erase(MARIA, key="k")
-    rotated = Versions({1: shop.functions.deps["erasures"].cursor_secrets().value(1), 2: "new"})
-    shop.functions.change("erasures", cursor_secrets=lambda: rotated)
+    rotated = Versions({1: shop.functions.deps["erasures"].cursor_secrets(NO_DEADLINE).value(1), 2: "new"})
+    shop.functions.change("erasures", cursor_secrets=lambda _: rotated)
 
     assert shop.erase(OTHER, key="k").code == "idempotency_key_reused"
     assert shop.erase(MARIA, key="k").body["entries"] == 3

@@ -69,7 +69,7 @@ class Line:
             "deliver",
             webhook=Webhook(
                 target=self.receiver.url,
-                secret=lambda: json.dumps({"secrets": [SECRET]}),
+                secret=lambda _: json.dumps({"secrets": [SECRET]}),
                 post=post,
                 hide=partial(hide, self.sqs, self.queue),
                 give_up=partial(send, self.sqs, self.dead_letters),
@@ -80,8 +80,8 @@ class Line:
         """What the stream names, then everything else."""
         records = [{"dynamodb": {"Keys": {"PK": {"S": key[0]}, "SK": {"S": key[1]}}}} for key in changed]
         with acting_as("publish"):
-            self.service.functions["publish"]({"Records": records}, Context(remaining=60_000))
-            self.service.functions["publish"]({"source": "aws.scheduler"}, Context(remaining=60_000))
+            self.service.functions["publish"]({"Records": records}, Context(remaining=300_000))
+            self.service.functions["publish"]({"source": "aws.scheduler"}, Context(remaining=300_000))
 
     def deliver(self) -> bool:
         """The next message, once. Returns whether there was one."""

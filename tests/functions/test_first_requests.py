@@ -12,6 +12,7 @@ import pytest
 
 from prepaid.deps import Deps
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.debiting import Crowds
 from tests.support.api import (
     ACCOUNTS,
@@ -54,17 +55,17 @@ def start_anew(service: Service, calls: list[str]) -> None:
     """New processes of every function: they remember no catalog, no race and no secret."""
 
     def started(deps: Deps) -> Deps:
-        def cursor_secrets() -> Any:
+        def cursor_secrets(deadline: Deadline) -> Any:
             calls.append("cursor secret")
-            return deps.cursor_secrets()
+            return deps.cursor_secrets(deadline)
 
-        def codes() -> Any:
+        def codes(deadline: Deadline) -> Any:
             calls.append("pepper secret")
-            return deps.codes()
+            return deps.codes(deadline)
 
-        def stripe() -> Any:
+        def stripe(deadline: Deadline) -> Any:
             calls.append("Stripe secret")
-            return deps.stripe()
+            return deps.stripe(deadline)
 
         return replace(
             deps,
@@ -178,7 +179,7 @@ def test_a_first_delivery_makes_these_calls(service: Service, storefront: Storef
             "verify",
             ["GetItem", "GetItem", "Scan", "BatchGetItem", "PutItem", "PutItem", "GetItem", "PutItem", "PutItem"],
         ),
-        ("reconcile", ["Stripe secret", "GetItem", "GetItem", "Query", "PutItem", "Query", "Query"]),
+        ("reconcile", ["GetItem", "GetItem", "Stripe secret", "Query", "PutItem", "Query", "Query"]),
     ],
 )
 def test_a_jobs_first_run_makes_these_calls(

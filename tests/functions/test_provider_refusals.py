@@ -17,7 +17,7 @@ from tests.support.handlers import RETURN_URL, Clock, Output
 from tests.support.iam_rights import acting_as
 from tests.support.in_process import Service
 from tests.support.interruptions import killed_before
-from tests.support.store_driver import types
+from tests.support.store_driver import NO_DEADLINE, types
 from tests.support.stripe_line import Answer as LineAnswer
 from tests.support.stripe_line import Call, refusal, refuses, stripe_tapped
 from tests.support.stripe_line import Fault as LineFault
@@ -351,4 +351,4 @@ def test_the_fake_refuses_calls_beyond_a_functions_rights(storefront: Storefront
         storefront.fake.api.keys[STRIPE_KEYS["checkout"]] or {}
     )
     with acting_as("checkout"), pytest.raises(Exception, match="rak_refund_write"):
-        storefront.service.functions.deps["checkout"].stripe().v1.refunds.create({"charge": "ch_x"})
+        storefront.service.functions.deps["checkout"].stripe(NO_DEADLINE).v1.refunds.create({"charge": "ch_x"})

@@ -33,7 +33,7 @@ class Ending(Context):
     outside: Outside = field(default_factory=Outside)
 
     def get_remaining_time_in_millis(self) -> int:
-        return 20_000 if self.outside.bus else 60_000
+        return 20_000 if self.outside.bus else 300_000
 
 
 def logged(output: Output, message: str) -> list[dict[str, Any]]:

@@ -122,7 +122,7 @@ def test_a_sample_schedule_works_unchanged(demo: Service, name: str) -> None:
 def test_a_sample_change_works_as_it_stands(demo: Service) -> None:
     with acting_as("publish"):
         for events in (1, 0):
-            assert demo.functions["publish"](event_of("publish"), Context(remaining=60_000)) == {
+            assert demo.functions["publish"](event_of("publish"), Context(remaining=300_000)) == {
                 "events": events,
                 "failed": 0,
                 "finished": True,
@@ -138,7 +138,7 @@ def test_a_sample_message_works_as_it_stands(demo: Service) -> None:
 
     webhook = Webhook(
         target="https://app.example.com/prepaid",
-        secret=lambda: json.dumps({"secrets": [f"whsec_{'A' * 43}="]}),
+        secret=lambda _: json.dumps({"secrets": [f"whsec_{'A' * 43}="]}),
         post=post,
         hide=lambda *_: None,
         give_up=lambda *_: None,

@@ -49,7 +49,7 @@ class Deliverer:
         """Deliver to this address, signed with these secrets."""
         webhook = Webhook(
             target=target,
-            secret=lambda: json.dumps({"secrets": secrets or (NEW, OLD)}),
+            secret=lambda _: json.dumps({"secrets": secrets or (NEW, OLD)}),
             post=partial(post, seconds=SECONDS),
             hide=lambda _receipt, seconds: self.hidden.append(seconds),
             give_up=lambda *dead: self.given_up.append(dead),
@@ -287,7 +287,7 @@ def test_a_stop_ends_with_its_row(deliver: Deliverer, receiving: Receiver, servi
 def test_nothing_is_sent_without_a_secret(deliver: Deliverer, receiving: Receiver) -> None:
     webhook = deliver.service.functions.deps["deliver"].webhook
     assert webhook
-    deliver.service.functions.change("deliver", webhook=replace(webhook, secret=lambda: '{"secrets": []}'))
+    deliver.service.functions.change("deliver", webhook=replace(webhook, secret=lambda _: '{"secrets": []}'))
 
     with pytest.raises(ValueError, match="the secret must be"):
         deliver()

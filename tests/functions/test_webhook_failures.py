@@ -5,6 +5,7 @@ import pytest
 from fake_stripe.faults import Fault
 from local.processes import free_port
 from prepaid.payments.sessions import open_stripe
+from prepaid.store.dynamodb import Deadline
 from tests.support.api import WEBHOOK
 from tests.support.contract import routes
 from tests.support.gateway_events import ADMIN, REQUEST_ID
@@ -59,7 +60,9 @@ def test_an_unreachable_stripe_makes_stripe_retry(
     before = service.stored()
     stripe = service.functions.deps["purchase_webhook"].stripe
     nowhere = f"http://127.0.0.1:{free_port()}"
-    service.functions.change(stripe=lambda: open_stripe(STRIPE_KEYS["purchase_webhook"], nowhere))
+    service.functions.change(
+        stripe=lambda deadline: open_stripe(STRIPE_KEYS["purchase_webhook"], nowhere, is_late=deadline.passed)
+    )
     assert storefront.deliver(event, may_fail=True).code == "payments_unavailable"
     assert service.stored() == before
     service.functions.change("purchase_webhook", stripe=stripe)
@@ -94,7 +97,7 @@ def test_every_route_is_busy_without_a_database(service: Service, route: str) ->
 
 
 def test_an_unexpected_error_reveals_nothing(storefront: Storefront, service: Service, output: Output) -> None:
-    def breaks() -> None:
+    def breaks(_: Deadline) -> None:
         raise RuntimeError("Traceback: /var/task/app.py, table ACCOUNT#acme")
 
     [event] = storefront.pay(storefront.sell())

@@ -4,9 +4,10 @@ Every invocation is a cold start, nothing waits, and the clock stands still unle
 """
 
 import hashlib
+import json
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,15 +24,17 @@ from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Unavailable
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
+from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.payments.sessions import open_stripe
 from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
-from prepaid.store.secrets import Versions, versions_of
+from prepaid.store.secrets import Secret, Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from prepaid.use_cases.debiting import Crowds
 from tests.simulation.database import Answer, Snapshot
 from tests.simulation.line import attach, off_the_wire, quick_client
+from tests.simulation.outside import SECRET as WEBHOOK_SECRET
 from tests.simulation.outside import Outside
 from tests.simulation.stripe_wire import ADDRESS, StripeWire, reached
 from tests.support.apps import load_app, silenced
@@ -44,7 +47,7 @@ from tests.support.whole_table import WholeDatabase
 TABLE = "ledger"
 STRIPE_KEY = "rk_test_b3nch"
 START = datetime(2026, 6, 16, 13, 0, tzinfo=UTC)
-PLENTY_MILLISECONDS = 120_000
+PLENTY_MILLISECONDS = 900_000
 ENVIRONMENT = {
     "TABLE_NAME": TABLE,
     "CURSOR_SECRET_NAME": "cursor",
@@ -59,12 +62,31 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
 }
 
+SECRETS = {
+    "cursor": "cursor secret",
+    "pepper": "pepper",
+    "stripe": json.dumps({"api_key": STRIPE_KEY, "webhook_secrets": [CURRENT_SECRET]}),
+    "webhook": json.dumps({"secrets": [WEBHOOK_SECRET]}),
+}
+
 # A fault of a call. It gets a function that sends the call, may call it, and returns what the wire below returned.
 type Meet = Callable[[Callable[[], Any]], Any]
 
 
 def no_fault(_number: int, _call: str) -> None:
     """Every call passes."""
+
+
+@dataclass
+class SecretsManager:
+    """Holds the functions' secrets. met: called before each read of one."""
+
+    texts: Mapping[str, str]
+    met: Callable[[], None] = lambda: None
+
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803 - AWS's name
+        self.met()
+        return {"SecretString": self.texts[SecretId]}
 
 
 class Killed(BaseException):
@@ -137,6 +159,7 @@ class Bench:
         self.state = State(now=self._seconds, new_id=self._new_id, public_url=ADDRESS)
         self.api = Api(self.state, {STRIPE_KEY: None})
         self.outside = Outside(self._pass)
+        self.secrets = SecretsManager(SECRETS)
         self.wire = StripeWire(self.api, lambda call: partial(self._pass, f"stripe {call}"))
         self.client, self.retries = client, retries
         if quick:
@@ -212,30 +235,42 @@ class Bench:
         self.outside.load(saved.outside)
         self.calls.clear()
         self.ended_at.clear()
-        self.watched, self.skew, self.meet = False, timedelta(), no_fault
+        self.watched, self.skew, self.meet, self.secrets.met = False, timedelta(), no_fault, lambda: None
         self._draws = saved.draws
 
     def _functions(self) -> Functions:
         """Each function in its own process, with empty caches."""
         return Functions(apps(), {name: self._deps() for name in NAMES})
 
+    def _versions(self, name: str) -> Callable[[Deadline], Versions]:
+        secret = self._secret(name)
+        return lambda deadline: Versions(
+            versions_of(secret(deadline)), lambda: versions_of(secret.read_again(deadline))
+        )
+
+    def _secret(self, name: str) -> Secret:
+        return Secret(name, lambda: self.monotonic)
+
     def _deps(self) -> Deps:
+        peppers, stripe_secret = self._versions("pepper"), self._secret("stripe")
         return Deps(
             table=self.table,
             clock=lambda: floor_to_millisecond(self.now + self.skew),
             catalog=CatalogCache(lambda: self.monotonic),
             crowds=Crowds(lambda: self.monotonic),
-            cursor_secrets=lambda: Versions(versions_of("cursor secret")),
-            codes=lambda: CodeSecrets(
-                peppers=Versions(versions_of("pepper")), random_bytes=self.draw, slow_digest=QUICK_DIGEST
+            cursor_secrets=self._versions("cursor"),
+            codes=lambda deadline: CodeSecrets(
+                peppers=peppers(deadline), random_bytes=self.draw, slow_digest=QUICK_DIGEST
             ),
-            stripe=lambda: open_stripe(STRIPE_KEY, ADDRESS),
-            webhook_secrets=lambda: (CURRENT_SECRET,),
+            stripe=lambda deadline: open_stripe(
+                api_key_from(stripe_secret(deadline)), ADDRESS, is_late=deadline.passed
+            ),
+            webhook_secrets=lambda deadline: webhook_secrets_from(stripe_secret(deadline)),
             webhook_tolerance_seconds=300,
             stack=STACK,
             event_source="prepaid/test",
             outbox=self.outside.outbox(),
-            webhook=self.outside.webhook(),
+            webhook=self.outside.webhook(self._secret("webhook")),
             portal=portal_at("https://api.example.com", return_url="https://shop.example.com/credits"),
             checkout=CheckoutConfig(
                 live=False,
@@ -272,6 +307,8 @@ def opened_bench(*, quick: bool = False) -> Iterator[Bench]:
         with mock.patch("botocore.retries.standard.quota.RetryQuota", return_value=retries):
             client = open_dynamodb()
         bench = Bench(client, retries, quick=quick)
+        # The database's client is there: what opens another one reads a secret.
+        stack.enter_context(mock.patch("boto3.client", return_value=bench.secrets))
         # Nor does it have what other tests of this process have cached.
         bench.forget()
         stack.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))

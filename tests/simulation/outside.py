@@ -1,7 +1,6 @@
 """What lies outside the table: the webhook's queue, the bus and the platform's receiver, behind calls that can fail."""
 
 import base64
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from prepaid.deps import Outbox, Webhook
 from prepaid.messaging.bus import SentEvent
 from prepaid.messaging.webhook import Reply
+from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.delivering import SUCCESSES
 
 # How a call to any of them is named among the calls of an invocation.
@@ -40,10 +40,10 @@ class Outside:
     def outbox(self) -> Outbox:
         return Outbox(to_webhook=self._to_webhook, to_bus=self._to_bus)
 
-    def webhook(self) -> Webhook:
+    def webhook(self, secret: Callable[[Deadline], str]) -> Webhook:
         return Webhook(
             target=TARGET,
-            secret=lambda: json.dumps({"secrets": [SECRET]}),
+            secret=secret,
             post=self._post,
             hide=lambda _receipt, _seconds: self.call(f"{OUTSIDE} hide", lambda: None),
             give_up=lambda _account, event, _text: self.call(f"{OUTSIDE} give up", lambda: self.given_up.append(event)),

@@ -104,12 +104,12 @@ class Stage:
             clock=lambda: floor_to_millisecond(world.function_now()),
             catalog=world.frame.instance.catalog,
             crowds=world.frame.instance.crowds,
-            cursor_secrets=lambda: Versions(versions_of("cursor secret")),
-            codes=lambda: CodeSecrets(
+            cursor_secrets=lambda _: Versions(versions_of("cursor secret")),
+            codes=lambda _: CodeSecrets(
                 peppers=Versions(versions_of("pepper")), random_bytes=self._bytes, slow_digest=QUICK_DIGEST
             ),
-            stripe=lambda: open_stripe(API_KEY, ADDRESS),
-            webhook_secrets=lambda: (WEBHOOK_SECRET,),
+            stripe=lambda deadline: open_stripe(API_KEY, ADDRESS, is_late=deadline.passed),
+            webhook_secrets=lambda _: (WEBHOOK_SECRET,),
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             stack=CHECKOUT.stack,
             event_source="prepaid/test",

@@ -46,21 +46,20 @@ class StripeWire(stripe.HTTPClient):
 
         return fault(send) if fault else send()
 
-    def _sleep_time_seconds(self, num_retries: int) -> float:
-        """The SDK's pause before a retry takes no time."""
-        return 0.0
-
     def close(self) -> None:
         """There is no connection."""
 
 
 @contextmanager
 def reached(wire: StripeWire) -> Iterator[None]:
-    """Within the with block every client that the service opens uses this wire."""
-    sessions.open_stripe.cache_clear()
-    with mock.patch.object(stripe, "RequestsClient", return_value=wire):
+    """Within the with block every client that the service opens uses this wire, and the SDK's pauses take no time."""
+    sessions.connection.cache_clear()
+    with (
+        mock.patch.object(stripe, "RequestsClient", return_value=wire),
+        mock.patch.object(stripe.HTTPClient, "_sleep_time_seconds", return_value=0.0),
+    ):
         yield
-    sessions.open_stripe.cache_clear()
+    sessions.connection.cache_clear()
 
 
 def fake_stripe(now: Callable[[], float], api_key: str) -> Api:

@@ -5,24 +5,17 @@ single faults with botocore, these tests play those of the first call of each ki
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from prepaid.api.erasures import WALK_SECONDS
-from prepaid.api.histories import FILE_SECONDS
-from prepaid.api.http.serving import DEADLINE_SECONDS, PAGE_DEADLINE_SECONDS, STRIPE_DEADLINE_SECONDS
-from prepaid.api.statements import STATEMENT_SECONDS
-from prepaid.api.usages import USAGE_SECONDS
 from prepaid.store import keys
-from tests.simulation.bench import Meet, opened_bench
+from tests.simulation.bench import opened_bench
 from tests.simulation.faults import FAULTS
-from tests.simulation.matrix import ASK_AGAIN, baseline_of, play_pairs, play_singles
+from tests.simulation.matrix import baseline_of, play_pairs, play_singles
 from tests.simulation.scenarios import SCENARIOS, Scenario
 from tests.simulation.scenarios.page import ASSET
-from tests.support import wire
 from tests.support.functions import AnyHandler, Functions
 from tests.support.gateway_events import Event
 from tests.support.template import functions_by_route
@@ -92,71 +85,3 @@ def test_any_fault_of_one_call_ends_in_the_same_state(scenario: Scenario) -> Non
 @pytest.mark.parametrize("scenario", PAIRED, ids=lambda scenario: scenario.name)
 def test_any_faults_of_two_calls_end_in_the_same_state(scenario: Scenario) -> None:
     assert play_pairs(scenario, every=EVERY)["cells"] > 0
-
-
-# The scenarios, by name or first word, that have a longer deadline: they call Stripe too, or read many entries.
-LONGER = {
-    "checkout": STRIPE_DEADLINE_SECONDS,
-    "webhook": STRIPE_DEADLINE_SECONDS,
-    "history: as CSV": FILE_SECONDS,
-    "statement": STATEMENT_SECONDS,
-    "erasures": WALK_SECONDS,
-    "usage": USAGE_SECONDS,
-    "portal": PAGE_DEADLINE_SECONDS,
-}
-SLOW_SECONDS = 0.9
-# botocore sends each call twice at most.
-SLOWEST_CALL_SECONDS = 2 * SLOW_SECONDS
-REQUESTS = [scenario for scenario in SCENARIOS if scenario.name not in {"expiry_sweep", "verify"}]
-REQUESTS = [scenario for scenario in REQUESTS if not scenario.name.startswith(("reconcile", "publish", "deliver"))]
-
-
-# Requests that must write Stripe's status.
-MONEY = [scenario for scenario in SCENARIOS if scenario.name.startswith(("webhook", "checkout: buy on"))]
-
-
-@pytest.mark.parametrize("scenario", MONEY, ids=lambda scenario: scenario.name)
-def test_a_slow_stripe_does_not_use_up_the_deadline(scenario: Scenario) -> None:
-    """Each call to Stripe takes three seconds. Its result is written all the same."""
-    with opened_bench() as bench:
-        given = scenario.given(bench)
-
-        def slow(_: int, call: str) -> Meet | None:
-            if call.startswith("stripe"):
-                bench.monotonic += 3.0
-            return None
-
-        bench.meet, bench.watched = slow, True
-        response = bench.invoke(lambda: scenario.ask(bench, given))
-
-        assert response is not None
-        assert response[0] in {200, 303}
-
-
-@pytest.mark.parametrize("scenario", REQUESTS, ids=lambda scenario: scenario.name)
-def test_a_slow_database_is_reported_within_the_deadline(scenario: Scenario) -> None:
-    """Each call takes 0.9 s and succeeds at its third try. The request has one deadline for all its calls."""
-    throttled = wire.refuses("ProvisionedThroughputExceededException")
-    with opened_bench() as bench:
-        given = scenario.given(bench)
-
-        def slow(number: int, call: str) -> Meet | None:
-            if call.startswith("stripe"):
-                return None
-
-            def met(send: Callable[[], Any]) -> Any:
-                bench.monotonic += SLOW_SECONDS
-                return send() if number % 3 == 0 else throttled(send)
-
-            return met
-
-        bench.meet, bench.watched, started = slow, True, bench.monotonic
-        response = bench.invoke(lambda: scenario.ask(bench, given))
-
-        took = bench.monotonic - started
-        assert response is not None
-        deadline = LONGER.get(scenario.name) or LONGER.get(scenario.name.partition(":")[0], DEADLINE_SECONDS)
-        assert took <= deadline + SLOWEST_CALL_SECONDS
-        if response[0] >= 500:
-            assert response[0] == 503
-            assert response[1]["code"] in ASK_AGAIN

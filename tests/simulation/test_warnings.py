@@ -179,14 +179,14 @@ def test_random_runs_warn_of_every_lot_once(seed: int) -> None:
 
 def test_accounts_beyond_one_run_have_their_turn_in_the_next() -> None:
     """The search continues at its place, and begins again once it got to the last account."""
-    accounts = tuple(f"shop-{number:03d}" for number in range(2 * PAGE_ACCOUNTS + 20))
+    accounts = tuple(f"shop-{number:03d}" for number in range(4 * PAGE_ACCOUNTS + 20))
     world = World()
     for account in accounts:
         world.driver.open(account)
     world.heal()
     world.driver.grant(1, account=accounts[-1])
 
-    runs = [world.run(publish_missing, looks(2)) for _ in range(4)]
+    runs = [world.run(publish_missing, looks(4)) for _ in range(4)]
 
     assert [run and run.finished for run in runs] == [False, False, True, False]
     world.check(*accounts)
@@ -204,7 +204,8 @@ def test_an_account_that_failed_has_its_turn_before_a_run_succeeds() -> None:
             raise Refused
 
     world.before = refuse
-    first = world.run(publish_missing, looks(PAGE_ACCOUNTS))
+    # A look before each account, and before its event.
+    first = world.run(publish_missing, looks(2 * PAGE_ACCOUNTS))
     world.before = nothing
     second = world.run(publish_missing, always)
 

@@ -236,7 +236,7 @@ def test_a_code_changed_after_the_cut_is_the_old_one_again(service: Service, clo
     service.set_code()
     cut = service.stored()
     rotated: Any = service.codes_of("checkout")
-    service.functions.change("checkout", codes=lambda: replace(rotated, peppers=replace_with_second(rotated.peppers)))
+    service.functions.change("checkout", codes=lambda _: replace(rotated, peppers=replace_with_second(rotated.peppers)))
     assert service.try_code().status == 201
     assert any("pepper" in item for item in service.stored().values())
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.session import get_session
 
 from prepaid.store.secrets import Secret, SecretNotSet
-from tests.support.store_driver import FakeTime
+from tests.support.store_driver import NO_DEADLINE, FakeTime
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -30,25 +30,25 @@ def name(owner: "SecretsManagerClient") -> str:
 def test_a_secret_is_read_once_while_it_is_fresh(owner: "SecretsManagerClient", name: str) -> None:
     time = FakeTime()
     secret = Secret(name, time.clock, seconds=300)
-    assert secret() == "first"
+    assert secret(NO_DEADLINE) == "first"
     owner.put_secret_value(SecretId=name, SecretString="second")
 
     time.now += 299
 
-    assert secret() == "first"
+    assert secret(NO_DEADLINE) == "first"
 
 
 def test_a_rotated_secret_is_seen_after_its_seconds(owner: "SecretsManagerClient", name: str) -> None:
     time = FakeTime()
     secret = Secret(name, time.clock, seconds=300)
-    assert secret() == "first"
+    assert secret(NO_DEADLINE) == "first"
     owner.put_secret_value(SecretId=name, SecretString="second")
 
     time.now += 300
 
-    assert secret() == "second"
+    assert secret(NO_DEADLINE) == "second"
     owner.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-    assert secret() == "second"
+    assert secret(NO_DEADLINE) == "second"
 
 
 def test_no_client_is_made_until_the_secret_is_needed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_no_client_is_made_until_the_secret_is_needed(name: str, monkeypatch: py
 
     assert created == []
     with pytest.raises(AssertionError):
-        secret()
+        secret(NO_DEADLINE)
     assert created == ["client"]
 
 
@@ -71,4 +71,4 @@ def test_a_missing_secret_is_an_error(cloud: None) -> None:
     secret = Secret("no-such-secret", FakeTime().clock)
 
     with pytest.raises(SecretNotSet):
-        secret()
+        secret(NO_DEADLINE)

@@ -39,7 +39,7 @@ FIFO_QUEUES: Properties = {
         "DeduplicationScope": "messageGroup",
         "FifoThroughputLimit": "perMessageGroupId",
         # Six times the function's time-out, as AWS recommends.
-        "VisibilityTimeout": 180,
+        "VisibilityTimeout": 240,
         # More than the tries of three days, after which the function itself gives up.
         "RedrivePolicy": {"deadLetterTargetArn": attribute("WebhookDeadLetters"), "maxReceiveCount": 30},
     },

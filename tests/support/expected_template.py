@@ -63,8 +63,8 @@ FUNCTION_SETTINGS = {
     "AccountsFunction": function("Accounts"),
     # Timeout: a long ledger is walked over for up to 20 seconds.
     "ErasuresFunction": function("Erasures", timeout=28),
-    # Memory: hashing a manager's code takes most of a core. Timeout: a call to Stripe comes on top, and API Gateway
-    # gives up after 30 seconds.
+    # Memory: hashing a manager's code takes most of a core. Timeout: calls to Stripe take up to 20 seconds and what the
+    # last one needs, and API Gateway gives up after 30 seconds.
     "CheckoutFunction": function("Checkout", memory=1024, timeout=28),
     # A cold start loads the templates before somebody sees the first page.
     "PortalFunction": function("Portal", memory=1024),
@@ -78,7 +78,7 @@ FUNCTION_SETTINGS = {
     # The scheduled run reads every account's cursor. A run stops itself before the end.
     "PublishFunction": function("Publish", timeout=15 * MINUTE),
     # A receiver may take 10 seconds.
-    "DeliverFunction": function("Deliver", timeout=30),
+    "DeliverFunction": function("Deliver", timeout=40),
 }
 
 TABLE_NAME = either("HasExistingTable", {"Fn::Select": [1, {"Fn::Split": ["/", ref("ExistingTable")]}]}, ref("Table"))

@@ -13,7 +13,7 @@ from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.sessions import open_stripe
 from prepaid.portal_config import PortalConfig
 from prepaid.store.catalog import CatalogCache
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.approving import CodeSecrets
 from prepaid.use_cases.debiting import Crowds
@@ -90,10 +90,10 @@ class Deployment:
             clock=clock,
             catalog=catalog,
             crowds=Crowds(time.monotonic),
-            cursor_secrets=lambda: Versions(versions_of(self.cursor_secret)),
-            codes=lambda: CodeSecrets(peppers=Versions(versions_of(self.pepper)), slow_digest=QUICK_DIGEST),
-            stripe=lambda: open_stripe(self.stripe_keys[name], self.stripe_url),
-            webhook_secrets=lambda: self.webhook_secrets,
+            cursor_secrets=lambda _: Versions(versions_of(self.cursor_secret)),
+            codes=lambda _: CodeSecrets(peppers=Versions(versions_of(self.pepper)), slow_digest=QUICK_DIGEST),
+            stripe=lambda deadline: open_stripe(self.stripe_keys[name], self.stripe_url, is_late=deadline.passed),
+            webhook_secrets=lambda _: self.webhook_secrets,
             webhook_tolerance_seconds=TOLERANCE_SECONDS,
             stack=STACK,
             event_source=f"prepaid/{STACK}",
@@ -123,6 +123,6 @@ def portal_at(url: str, *, return_url: str) -> PortalConfig:
     )
 
 
-def quick(codes: Callable[[], CodeSecrets]) -> Callable[[], CodeSecrets]:
+def quick(codes: Callable[[Deadline], CodeSecrets]) -> Callable[[Deadline], CodeSecrets]:
     """The same codes with a fast hash."""
-    return lambda: replace(codes(), slow_digest=QUICK_DIGEST)
+    return lambda deadline: replace(codes(deadline), slow_digest=QUICK_DIGEST)

@@ -12,7 +12,7 @@ from tests.support.contract import check_problem
 from tests.support.functions import Functions
 from tests.support.gateway_events import Context, Event, http_event
 from tests.support.iam_rights import acting_as
-from tests.support.store_driver import Stored, stored
+from tests.support.store_driver import NO_DEADLINE, Stored, stored
 from tests.support.template import functions_by_route, is_page
 
 FUNCTION_OF = functions_by_route()
@@ -68,7 +68,7 @@ class Service(Api):
 
     def codes_of(self, function: str) -> CodeSecrets:
         """The function's code hashing."""
-        return self.functions.deps[function].codes()
+        return self.functions.deps[function].codes(NO_DEADLINE)
 
 
 def unknown_route(handler: Handler, event: Event) -> Answer:

@@ -95,10 +95,10 @@ class Publish:
             "publish", outbox=Outbox(to_webhook=self.outside.to_webhook, to_bus=self.outside.to_bus)
         )
 
-    def __call__(self, *changed: keys.Key, remaining: int = 60_000) -> dict[str, Any]:
+    def __call__(self, *changed: keys.Key, remaining: int = 300_000) -> dict[str, Any]:
         return self.run({"Records": [record(key) for key in changed]}, Context(remaining=remaining))
 
-    def heal(self, remaining: int = 60_000) -> dict[str, Any]:
+    def heal(self, remaining: int = 300_000) -> dict[str, Any]:
         return self.run(ON_SCHEDULE, Context(remaining=remaining))
 
     def run(self, event: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def publish_entry(service: Service, account: str, entry: int) -> None:
     service.functions.change("publish", outbox=Outbox(to_webhook=None, to_bus=lambda _: None))
     records = [{"dynamodb": {"Keys": keys.entry(account, entry)}}]
     with acting_as("publish"):
-        service.functions["publish"]({"Records": records}, Context(remaining=60_000))
+        service.functions["publish"]({"Records": records}, Context(remaining=300_000))
 
 
 def feed(table: Table, *, since: datetime = NOW - 2 * HOUR, hours: int = 4) -> list[dict[str, Any]]:

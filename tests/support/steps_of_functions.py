@@ -123,7 +123,7 @@ def visit_the_page(service: Service, clock: Clock) -> None:
     first, same, other = (link.removeprefix("https://api.example.com") for link in links)
     assert first == same
     assert browser.send(browser.open(first).forms[0], code="830164").status == 403
-    service.functions.change("checkout", codes=lambda: replace(codes(), random_bytes=meddling))
+    service.functions.change("checkout", codes=lambda deadline: replace(codes(deadline), random_bytes=meddling))
     assert browser.send(browser.open(first).forms[0], code=CODE).status == 200
     clock.now += 6 * MINUTE
     page = browser.open("/portal")
@@ -198,8 +198,8 @@ def publish(service: Service) -> None:
     changed = [keys.entry("acme", 1), keys.purchase("acme", purchase), keys.manager("acme")]
     records = [{"dynamodb": {"Keys": key}} for key in changed]
     with acting_as("publish"):
-        assert service.functions["publish"]({"Records": records}, Context(remaining=60_000))["failed"] == 0
-        assert service.functions["publish"]({}, Context(remaining=60_000))["failed"] == 0
+        assert service.functions["publish"]({"Records": records}, Context(remaining=300_000))["failed"] == 0
+        assert service.functions["publish"]({}, Context(remaining=300_000))["failed"] == 0
 
 
 def deliver(service: Service) -> None:

@@ -76,6 +76,14 @@ def table_schema() -> dict[str, Any]:
     }
 
 
+def timeout_of(function: str) -> float:
+    """The seconds after which Lambda kills a function."""
+    template = read_template()
+    own = template["Resources"][f"{logical(function)}Function"]["Properties"].get("Timeout")
+    seconds: int = own or template["Globals"]["Function"]["Timeout"]
+    return seconds
+
+
 def functions_by_route() -> dict[str, str]:
     """The name of the function that serves a route, by the route's key."""
     return {

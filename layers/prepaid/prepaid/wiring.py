@@ -33,17 +33,17 @@ def build(settings: Settings) -> Deps:
     peppers = _versions(settings.pepper_secret_name)
     stripe_secret = _stripe_secret(settings.stripe_secret_name)
 
-    def stripe() -> "Stripe":
+    def stripe(deadline: Deadline) -> "Stripe":
         # Read the key on each call, because it may have been rotated.
         from prepaid.payments.sessions import open_stripe  # noqa: PLC0415 - heavy, and most functions don't use it
 
         assert settings.stripe_api_base is not None
-        return open_stripe(api_key_from(stripe_secret()), settings.stripe_api_base)
+        return open_stripe(api_key_from(stripe_secret(deadline)), settings.stripe_api_base, is_late=deadline.passed)
 
-    def codes() -> "CodeSecrets":
+    def codes(deadline: Deadline) -> "CodeSecrets":
         from prepaid.use_cases.approving import CodeSecrets  # noqa: PLC0415 - most functions don't use it
 
-        return CodeSecrets(peppers=peppers())
+        return CodeSecrets(peppers=peppers(deadline))
 
     return Deps(
         # Each request and each piece of a job sets its own deadline. This one has passed: no call is made without one.
@@ -54,7 +54,7 @@ def build(settings: Settings) -> Deps:
         cursor_secrets=_versions(settings.cursor_secret_name),
         codes=codes,
         stripe=stripe,
-        webhook_secrets=lambda: webhook_secrets_from(stripe_secret()),
+        webhook_secrets=lambda deadline: webhook_secrets_from(stripe_secret(deadline)),
         webhook_tolerance_seconds=settings.webhook_tolerance_seconds,
         stack=settings.stripe_stack or "",
         event_source=settings.event_source,
@@ -79,20 +79,20 @@ def _draw_anew_after_restore() -> None:
         register_after_restore(random.seed)
 
 
-def _secret(name: str | None) -> Callable[[], str]:
+def _secret(name: str | None) -> Callable[[Deadline], str]:
     """The secret with this name; without a name, a function that raises AssertionError."""
     return Secret(name, time.monotonic) if name is not None else _no_secret
 
 
-def _versions(name: str | None) -> Callable[[], Versions]:
+def _versions(name: str | None) -> Callable[[Deadline], Versions]:
     """The secret with this name, which can be rotated; without a name, a function that raises AssertionError."""
     if name is None:
         return _no_secret
     secret = Secret(name, time.monotonic)
-    return lambda: Versions(versions_of(secret()), lambda: versions_of(secret.read_again()))
+    return lambda deadline: Versions(versions_of(secret(deadline)), lambda: versions_of(secret.read_again(deadline)))
 
 
-def _no_secret() -> Never:
+def _no_secret(_deadline: Deadline) -> Never:
     raise AssertionError("the template doesn't give this function the secret")
 
 
@@ -135,13 +135,13 @@ def _webhook(settings: Settings) -> Webhook | None:
     )
 
 
-def _stripe_secret(name: str | None) -> Callable[[], str]:
+def _stripe_secret(name: str | None) -> Callable[[Deadline], str]:
     """The secret with this name, as `_secret`; raises PaymentsNotConfigured until somebody has stored a value."""
     read = _secret(name)
 
-    def secret() -> str:
+    def secret(deadline: Deadline) -> str:
         try:
-            return read()
+            return read(deadline)
         except SecretNotSet as error:
             raise PaymentsNotConfigured from error
 

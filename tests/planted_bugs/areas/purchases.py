@@ -101,6 +101,13 @@ PURCHASES = (
         ("test_money_back_races",),
     ),
     Bug(
+        "Stripe is asked after the deadline",
+        "sessions:request",
+        "if self._is_late():",
+        "if False:",
+        ("simulation/test_deadlines",),
+    ),
+    Bug(
         "no payment is fetched again after a write",
         "sync_purchase",
         'case "done":',
@@ -150,7 +157,7 @@ PURCHASES = (
     ),
     Bug(
         "what doesn't fit is granted",
-        "sync_purchase",
+        "_decide",
         "if purchase is None or status is None or wrong:",
         "if purchase is None or status is None:",
         ("test_purchases", "test_recording"),
@@ -191,10 +198,10 @@ PURCHASES = (
     ),
     Bug(
         "an abandoned page is quarantined",
-        "sync_purchase",
+        "_decide",
         """
         if not _moved_money(purchase, status):
-            return "ignored"
+            return False, False, "ignored"
         """,
         "",
         ("test_shared_stripe_account",),

@@ -139,6 +139,13 @@ STORE = (
         ("store/test_deadline",),
     ),
     Bug(
+        "a secret is read after the deadline",
+        "_text_of_age",
+        "for _ in attempts(deadline):",
+        "for _ in range(3):",
+        ("test_silent_secrets",),
+    ),
+    Bug(
         "the deadline restarts with each call",
         "_retry",
         "attempts(table.deadline)",
@@ -241,13 +248,13 @@ STORE = (
         "a silent Secrets Manager is asked at every call",
         "Secret._text_of_age",
         """
-            if self._text is None:
-                raise Busy from error
+        if self._text is None:
+            continue
         """,
         """
-            if self._text is None:
-                raise Busy from error
-            return self._text
+        if self._text is None:
+            continue
+        return self._text
         """,
         ("test_silent_secrets",),
     ),

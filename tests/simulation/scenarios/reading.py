@@ -48,8 +48,9 @@ def read_on(bench: Bench, cursor: str) -> Outcome:
     return outcome_of(bench.service(HISTORY, query={"limit": "2", "cursor": cursor}, may_fail=True))
 
 
-def read_lines(bench: Bench, _: Any) -> Outcome:
-    return outcome_of(bench.service(HISTORY, headers={"accept": "text/csv"}, may_fail=True))
+def read_lines(bench: Bench, cursor: str) -> Outcome:
+    query = {"cursor": cursor}
+    return outcome_of(bench.service(HISTORY, query=query, headers={"accept": "text/csv"}, may_fail=True))
 
 
 SCENARIOS = (
@@ -57,7 +58,7 @@ SCENARIOS = (
     Scenario("balance of a time", spent_some, read(BALANCE, {"at": "2026-06-16T13:30:00Z"}), spends, reads=True),
     Scenario("history", opened, read(HISTORY), spends, reads=True),
     Scenario("history: second page", second_page, read_on, spends, reads=True),
-    Scenario("history: as CSV", spent_before, read_lines, spends, reads=True),
+    Scenario("history: as CSV", second_page, read_lines, spends, reads=True),
     Scenario("statement", a_month_ago, read_statement, spends),
     Scenario("statement: stored", stored_before, read_statement, spends, reads=True),
     Scenario("usage", a_month_ago, read(USAGE, {"from": "2026-06-01", "to": "2026-07-01"}), spends, reads=True),

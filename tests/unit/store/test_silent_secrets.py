@@ -11,7 +11,7 @@ from botocore.exceptions import ConnectTimeoutError
 from prepaid.core.errors import Busy
 from prepaid.store.secrets import Secret
 from tests.support.aws_responses import aws_client, json_response
-from tests.support.store_driver import FakeTime
+from tests.support.store_driver import NO_DEADLINE, FakeTime
 
 
 class SecretsManager:
@@ -48,27 +48,42 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> SecretsManager:
 def test_a_silent_secrets_manager_is_called_once_in_300_seconds(manager: SecretsManager) -> None:
     time = FakeTime()
     secret = Secret("stripe", time.clock)
-    assert secret() == "whsec_1"
+    assert secret(NO_DEADLINE) == "whsec_1"
     manager.silent = True
     time.now += 300
 
     calls = []
     for seconds in (0, 299, 1, 0):
         time.now += seconds
-        assert secret() == "whsec_1"
+        assert secret(NO_DEADLINE) == "whsec_1"
         calls.append(manager.calls)
 
     assert calls == [2, 2, 3, 3]
 
 
-def test_a_secret_that_was_never_read_is_busy_at_every_call(manager: SecretsManager) -> None:
+def test_a_secret_that_was_never_read_is_tried_until_the_deadline(manager: SecretsManager) -> None:
+    time = FakeTime()
     manager.silent = True
-    secret = Secret("stripe", FakeTime().clock)
+    secret = Secret("stripe", time.clock)
 
-    for _ in range(2):
-        with pytest.raises(Busy):
-            secret()
-    assert manager.calls == 2
+    with pytest.raises(Busy):
+        secret(time.deadline(4.0))
 
+    assert manager.calls > 2
+    assert time.now <= 1004.0
     manager.silent = False
-    assert secret() == "whsec_1"
+    assert secret(time.deadline()) == "whsec_1"
+
+
+def test_no_secret_is_read_after_the_deadline(manager: SecretsManager) -> None:
+    time = FakeTime()
+    secret, late = Secret("stripe", time.clock), time.deadline(0.0)
+
+    with pytest.raises(Busy):
+        secret(late)
+    calls = [manager.calls]
+    secret(time.deadline())
+    time.now += 300
+
+    assert secret(late) == secret.read_again(late) == "whsec_1"
+    assert [*calls, manager.calls] == [0, 1]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prepaid.api.http.cursors import read_cursor, sign_cursor
 from prepaid.api.http.problems import CursorInvalid
 from prepaid.store.secrets import Secret, Versions, versions_of
-from tests.support.store_driver import FakeTime
+from tests.support.store_driver import NO_DEADLINE, FakeTime
 
 VALUES = st.text("abcdef", min_size=1, max_size=4)
 
@@ -86,9 +86,9 @@ def test_nobody_makes_a_function_read_its_secret_all_the_time(monkeypatch: pytes
 
     monkeypatch.setattr("boto3.client", lambda *_, **__: Client())
     secret = Secret("pepper", time.clock)
-    assert secret() == "text 1"
+    assert secret(NO_DEADLINE) == "text 1"
 
-    assert [secret.read_again() for _ in range(5)] == ["text 1"] * 5
+    assert [secret.read_again(NO_DEADLINE) for _ in range(5)] == ["text 1"] * 5
     time.now += 10
-    assert [secret.read_again() for _ in range(5)] == ["text 2"] * 5
-    assert secret() == "text 2"
+    assert [secret.read_again(NO_DEADLINE) for _ in range(5)] == ["text 2"] * 5
+    assert secret(NO_DEADLINE) == "text 2"

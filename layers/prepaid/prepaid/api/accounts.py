@@ -193,11 +193,13 @@ def show_all(request: Request, deps: Deps) -> Response:
     check_query(request, frozenset({"limit", "cursor"}))
     limit, after = limit_of(request, MAX_LIMIT) or DEFAULT_LIMIT, ""
     if "cursor" in request.query:
-        after = read_cursor(request.query["cursor"], LISTING, "", {}, deps.cursor_secrets())
+        after = read_cursor(request.query["cursor"], LISTING, "", {}, deps.cursor_secrets(deps.table.deadline))
     page, more = list_accounts(deps.table, after=after, limit=limit, catalog=deps.catalog(deps.table), now=request.now)
     body: AccountsAnswer = {
         "accounts": [_listed_answer(listed) for listed in page],
-        "next_cursor": sign_cursor(page[-1].account.id, LISTING, "", {}, deps.cursor_secrets()) if more else None,
+        "next_cursor": sign_cursor(page[-1].account.id, LISTING, "", {}, deps.cursor_secrets(deps.table.deadline))
+        if more
+        else None,
     }
     return Response(status=200, body=body)
 

@@ -1,7 +1,6 @@
 """/v1/packs and /v1/catalog: showing the packs on sale, showing and changing the catalog."""
 
 import re
-from dataclasses import asdict
 from typing import Annotated, Self, TypedDict
 
 from pydantic import AfterValidator, Field, model_validator
@@ -141,7 +140,7 @@ def put_catalog(request: Request, deps: Deps) -> Response:
 
 
 def _answer(catalog: Catalog) -> Response:
-    return Response(status=200, body=asdict(catalog), headers={"ETag": f'"{catalog.version}"'})
+    return Response(status=200, body=catalog, headers={"ETag": f'"{catalog.version}"'})
 
 
 def _expected_version(if_match: str | None) -> int:

@@ -44,7 +44,7 @@ def erase(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
         idempotency_key=key,
-        secrets=deps.cursor_secrets(),
+        secrets=deps.cursor_secrets(deps.table.deadline),
     )
     return created(erasure_answer(erased.entries[-1]), replayed=erased.replayed)
 

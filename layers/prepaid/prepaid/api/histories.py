@@ -13,7 +13,7 @@ from prepaid.api.http.cursors import read_cursor, sign_cursor
 from prepaid.api.http.media_types import preferred
 from prepaid.api.http.requests import Request, account_of, check_query, limit_of
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, NO_ACCOUNT, Answer, Header, Parameter, Route
+from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, DEADLINE_SECONDS, NO_ACCOUNT, Answer, Header, Parameter, Route
 from prepaid.api.http.texts import check_text
 from prepaid.api.http.times import Time, parse_day_or_bound
 from prepaid.core.account import Account
@@ -21,8 +21,8 @@ from prepaid.core.calendar import day_start, rfc3339
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
 from prepaid.core.errors import Busy, InvalidRequest
 from prepaid.core.ids import hold_id
-from prepaid.deps import Deps
-from prepaid.store.dynamodb import Table, within
+from prepaid.deps import Deps, with_earlier_deadline
+from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
 from prepaid.store.secrets import Versions
 
@@ -37,8 +37,7 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 MAX_LINES = 10_000
 # Lambda's response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
 MAX_FILE_BYTES = 6_000_000
-# The deadline of a file; ten thousand lines take about three seconds. After it, one call may still run for six seconds,
-# and then the response must reach the caller before Lambda stops the function.
+# The deadline of a file; ten thousand lines take about three seconds.
 FILE_SECONDS = 20.0
 # When few entries match, a page ends after this many reads and returns a cursor to continue.
 MAX_READS = 5
@@ -136,14 +135,16 @@ class Query:
 
 def history(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}/history: one page as JSON, or a whole file as CSV if Accept prefers it."""
-    query = _query_of(request, deps)
     if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
-        return _csv_file(query, deps)
+        return _csv_file(_query_of(request, deps), deps)
+    # The route's deadline is a file's. Whoever waits for a page gets it, or a 503, as soon as from any other route.
+    deps = with_earlier_deadline(deps, DEADLINE_SECONDS)
+    query = _query_of(request, deps)
     first, last = entry_range(deps.table, query.account_id, query.filters, query.before)
     page = read_page(deps.table, query.account_id, query.filters, first, last, query.limit or DEFAULT_LIMIT)
     body: HistoryAnswer = {
         "entries": [entry_answer(entry) for entry in page.entries],
-        "next_cursor": _cursor(query, page.before, deps.cursor_secrets()) if page.before else None,
+        "next_cursor": _cursor(query, page.before, deps.cursor_secrets(deps.table.deadline)) if page.before else None,
     }
     return Response(status=200, body=body)
 
@@ -156,7 +157,9 @@ def _query_of(request: Request, deps: Deps) -> Query:
     named = {name: value for name, value in request.query.items() if name in FILTERS}
     before = None
     if "cursor" in request.query:
-        before = int(read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secrets()))
+        before = int(
+            read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secrets(deps.table.deadline))
+        )
     return Query(account_id=account_id, filters=filters, named=named, before=before, limit=limit)
 
 
@@ -249,10 +252,9 @@ def _csv_file(query: Query, deps: Deps) -> Response:
     """A file that, if it isn't complete, says so in its last line and in the header Next-Cursor."""
     from prepaid.api.csv_lines import BYTE_ORDER_MARK, COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
 
-    table = within(deps.table, FILE_SECONDS)
-    # Read first, because a slow secret must use up the file's time instead of coming on top of it.
-    secrets = deps.cursor_secrets()
-    lines, before = _read_lines(table, query)
+    # Read first: after the deadline, which ends a file that isn't complete, no secret is read.
+    secrets = deps.cursor_secrets(deps.table.deadline)
+    lines, before = _read_lines(deps.table, query)
     headers = {"Content-Type": f"{CSV}; charset=utf-8"}
     if before:
         headers["Next-Cursor"] = _cursor(query, before, secrets)
@@ -403,4 +405,5 @@ SHOW = Route(
     },
     refusals={400: ("invalid_cursor",), **NO_ACCOUNT, 422: ("invalid_request",)},
     function=history,
+    deadline_seconds=FILE_SECONDS,
 )

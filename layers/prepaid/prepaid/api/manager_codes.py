@@ -63,7 +63,7 @@ def put_code(request: Request, deps: Deps) -> Response:
         raise Forbidden("Send current_code, or ask an administrator to set a new one.")
     check_new_code(body.code)
     read_account(deps.table, account_id)
-    change_code(deps.table, account_id, body.code, body.current_code, deps.codes(), now=request.now)
+    change_code(deps.table, account_id, body.code, body.current_code, deps.codes(deps.table.deadline), now=request.now)
     return Response(status=204)
 
 
@@ -72,7 +72,9 @@ def post_session(request: Request, deps: Deps) -> Response:
     account_id, key = account_of(request), idempotency_key_of(request)
     body = body_of(request, ManagerSessionRequest)
     terms, _ = read_account(deps.table, account_id)
-    opened = open_session(deps.table, account_id, terms, body.code, key, deps.codes(), now=request.now)
+    opened = open_session(
+        deps.table, account_id, terms, body.code, key, deps.codes(deps.table.deadline), now=request.now
+    )
     answer: ManagerSessionAnswer = {"manager_session": opened.token, "expires_at": rfc3339(opened.session.expires_at)}
     return created(answer, replayed=opened.replayed)
 

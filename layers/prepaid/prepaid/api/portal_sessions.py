@@ -47,7 +47,7 @@ def post(request: Request, deps: Deps) -> Response:
         return_url=body.return_url or deps.portal.return_url,
         request_hash=portal_link_request_hash(body.language, body.return_url),
     )
-    link = make_link(deps.table, account_id, key, wanted, deps.codes(), now=request.now)
+    link = make_link(deps.table, account_id, key, wanted, deps.codes(deps.table.deadline), now=request.now)
     # The Host header may name any site; the gateway's own name can't be forged.
     base = deps.portal.url or f"https://{request.domain}"
     answer: PortalSessionAnswer = {

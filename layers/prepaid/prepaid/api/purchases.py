@@ -116,7 +116,7 @@ def buy(request: Request, deps: Deps) -> Response:
             requested_by=caller_of(request).name,
         ),
         catalog=lambda: deps.catalog(deps.table),
-        client=deps.stripe,
+        client=lambda: deps.stripe(deps.table.deadline),
         checkout=deps.checkout,
         random_bytes=deps.random_bytes,
         now=request.now,
@@ -134,7 +134,7 @@ def cancel(request: Request, deps: Deps) -> Response:
     cancelled = cancelling.cancel(
         deps.table,
         cancelling.Cancellation(account=account_id, purchase=purchase_id, idempotency_key=key),
-        client=deps.stripe,
+        client=lambda: deps.stripe(deps.table.deadline),
         now=request.now,
     )
     # As it was when it was cancelled: money that comes all the same is still granted.
@@ -163,10 +163,14 @@ def show_all(request: Request, deps: Deps) -> Response:
     state = _state(request.query["state"]) if "state" in request.query else None
     named, before = {"state": state} if state else {}, NEWEST_PURCHASE
     if "cursor" in request.query:
-        before = read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secrets())
+        before = read_cursor(
+            request.query["cursor"], LISTING, account_id, named, deps.cursor_secrets(deps.table.deadline)
+        )
     read_account(deps.table, account_id)
     page, last = _page_of(deps.table, account_id, state, before)
-    next_cursor = sign_cursor(last, LISTING, account_id, named, deps.cursor_secrets()) if last else None
+    next_cursor = (
+        sign_cursor(last, LISTING, account_id, named, deps.cursor_secrets(deps.table.deadline)) if last else None
+    )
     body: PurchasesAnswer = {
         "purchases": [purchase_answer(purchase) for purchase in page],
         "next_cursor": next_cursor,
@@ -180,9 +184,13 @@ def show_by_state(request: Request, deps: Deps) -> Response:
     check_query(request, frozenset({"state", "cursor"}))
     state, before = _state(request.query.get("state", "")), NEWEST_PURCHASE
     if "cursor" in request.query:
-        before = read_cursor(request.query["cursor"], BY_STATE, "", {"state": state}, deps.cursor_secrets())
+        before = read_cursor(
+            request.query["cursor"], BY_STATE, "", {"state": state}, deps.cursor_secrets(deps.table.deadline)
+        )
     purchases, last = read_purchases_in(deps.table, state, before=before, limit=PAGE)
-    next_cursor = sign_cursor(last, BY_STATE, "", {"state": state}, deps.cursor_secrets()) if last else None
+    next_cursor = (
+        sign_cursor(last, BY_STATE, "", {"state": state}, deps.cursor_secrets(deps.table.deadline)) if last else None
+    )
     body: ListedPurchasesAnswer = {
         "purchases": [{**purchase_answer(purchase), "account": purchase.account} for purchase in purchases],
         "next_cursor": next_cursor,

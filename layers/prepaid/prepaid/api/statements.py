@@ -13,7 +13,6 @@ from prepaid.core.calendar import rfc3339
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.statement import Statement, is_closed
 from prepaid.deps import Deps
-from prepaid.store.dynamodb import within
 from prepaid.use_cases.reporting import read_span, statement_of_month
 
 CSV = "text/csv"
@@ -88,9 +87,8 @@ def statement(request: Request, deps: Deps) -> Response:
     account_id = account_of(request)
     check_query(request, frozenset())
     month = month_from(request.path.get("month", ""))
-    table = within(deps.table, STATEMENT_SECONDS)
-    span = read_span(table, account_id)
-    found = statement_of_month(table, span, month, catalog=deps.catalog(table), now=request.now)
+    span = read_span(deps.table, account_id)
+    found = statement_of_month(deps.table, span, month, catalog=deps.catalog(deps.table), now=request.now)
     body = statement_answer(account_id, found, request.now)
     if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
         return Response(status=200, body=_csv_file(body), headers={"Content-Type": f"{CSV}; charset=utf-8"})
@@ -182,4 +180,5 @@ SHOW = Route(
     answers={200: Answer(StatementAnswer, text_type=CSV)},
     refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
     function=statement,
+    deadline_seconds=STATEMENT_SECONDS,
 )

@@ -10,7 +10,6 @@ from prepaid.api.http.times import parse_day_or_bound
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.usage import By, Use, total_use
 from prepaid.deps import Deps
-from prepaid.store.dynamodb import within
 from prepaid.use_cases.reporting import use_of_span
 
 # The deadline of an answer: about a hundred thousand entries.
@@ -60,7 +59,7 @@ def usage(request: Request, deps: Deps) -> Response:
     query = request.query
     by = _by(query.get("by", "month"))
     since, until = (parse_day_or_bound(query[name], name) if name in query else None for name in ("from", "to"))
-    found = use_of_span(within(deps.table, USAGE_SECONDS), account_id, since, until, by)
+    found = use_of_span(deps.table, account_id, since, until, by)
     body: UsageAnswer = {
         "account": account_id,
         "time_zone": found.zone,
@@ -115,4 +114,5 @@ SHOW = Route(
     answers={200: Answer(UsageAnswer)},
     refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
     function=usage,
+    deadline_seconds=USAGE_SECONDS,
 )

@@ -24,7 +24,7 @@ def receive(request: Request, deps: Deps) -> Response:
         event = verified_event(
             request.body,
             request.headers.get("stripe-signature", ""),
-            deps.webhook_secrets(),
+            deps.webhook_secrets(deps.table.deadline),
             now=request.now,
             tolerance_seconds=deps.webhook_tolerance_seconds,
         )
@@ -34,7 +34,7 @@ def receive(request: Request, deps: Deps) -> Response:
         raise
     sync = Sync(
         table=deps.table,
-        client=deps.stripe(),
+        client=deps.stripe(deps.table.deadline),
         catalog=lambda: deps.catalog(deps.table),
         stack=deps.stack,
         now=request.now,

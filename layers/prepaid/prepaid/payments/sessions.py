@@ -1,14 +1,18 @@
-"""Fetches the current status of a checkout session and its payment from Stripe. Events only trigger the fetch."""
+"""Fetches the current status of a checkout session and its payment from Stripe. Events only trigger the fetch.
 
-from collections.abc import Iterator
+Whatever calls Stripe raises Busy once its client is late.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal
 
 import stripe
 
+from prepaid.core.errors import Busy
 from prepaid.core.purchase import PaymentStatus, Progress, Voucher
 from prepaid.payments.errors import PaymentsRefused, PaymentsUnavailable, SessionUnknown
 from prepaid.payments.events import (
@@ -26,8 +30,8 @@ from prepaid.payments.events import (
 # Disputes whose money is lost or at risk. An inquiry (warning_…) moves no money; a won or prevented dispute returns it.
 LOST_DISPUTES = frozenset({"needs_response", "under_review", "lost"})
 VOID_REFUNDS = frozenset({"failed", "canceled"})
-# Fetching a status takes three calls. If Stripe is so slow that the function times out first, it resends the event.
-TIMEOUT_SECONDS = 4
+# A request takes at most six seconds. The SDK sends it again once, unless the client is late by then.
+CONNECT_SECONDS, READ_SECONDS = 2.0, 4.0
 MISSING = "resource_missing"
 # Stripe's error text when a test key requests a live object, or a live key a test object.
 OTHER_MODE = "a similar object exists in"
@@ -62,15 +66,44 @@ class SessionRef:
     stack: str | None
 
 
-@lru_cache(maxsize=2)
-def open_stripe(api_key: str, api_base: str) -> stripe.StripeClient:
-    """The official client for `api_base` (Stripe's URL, or a local fake's), cached together with its connection."""
+class _DeadlineClient(stripe.HTTPClient):
+    """Sends requests through `client`, and begins none once it is late."""
+
+    name = "requests"
+
+    def __init__(self, client: stripe.HTTPClient, is_late: Callable[[], bool]) -> None:
+        super().__init__()
+        self._client, self._is_late = client, is_late
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **_: Any
+    ) -> tuple[str, int, Mapping[str, str]]:
+        # The SDK's own retry comes here, too.
+        if self._is_late():
+            raise Busy
+        return self._client.request(method, url, headers, post_data)
+
+    def close(self) -> None:
+        self._client.close()  # type: ignore[no-untyped-call]
+
+
+def open_stripe(api_key: str, api_base: str, *, is_late: Callable[[], bool]) -> stripe.StripeClient:
+    """The official client for `api_base` (Stripe's URL, or a local fake's), for one request or one piece of a job.
+
+    is_late: whether its deadline has passed; then the client raises Busy instead of sending anything.
+    """
     return stripe.StripeClient(
         api_key,
         base_addresses={"api": api_base},
-        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+        http_client=_DeadlineClient(connection(), is_late),
         max_network_retries=1,
     )
+
+
+@cache
+def connection() -> stripe.HTTPClient:
+    """What all clients send their requests through: it keeps its connection open."""
+    return stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS))
 
 
 def fetch_payment_status(

@@ -115,7 +115,7 @@ def _purchase(signed: SignedIn, fields: Mapping[str, str], deps: Deps, purchases
         deps.table,
         order,
         catalog=lambda: deps.catalog(deps.table),
-        client=deps.stripe,
+        client=lambda: deps.stripe(deps.table.deadline),
         checkout=replace(deps.checkout, purchases_url=purchases_url),
         random_bytes=deps.random_bytes,
         now=signed.now,
@@ -192,7 +192,7 @@ def _manager_session(signed: SignedIn, fields: Mapping[str, str], deps: Deps) ->
     key = _key(signed.token, "session", fields["nonce"], fields.get("pack", ""))
     account = signed.session.account
     terms = read_tail(deps.table, account).entry.after.terms
-    return open_session(deps.table, account, terms, code, key, deps.codes(), now=signed.now).token
+    return open_session(deps.table, account, terms, code, key, deps.codes(deps.table.deadline), now=signed.now).token
 
 
 def _key(token: str, use: str, nonce: str, pack: str) -> str:

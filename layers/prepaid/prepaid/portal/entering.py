@@ -53,7 +53,7 @@ def submit_code(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         return _form(link, deps, portal, status=422, problem="code_six_digits")
     try:
         before = session_token(request)
-        entered = enter(deps.table, link, code, deps.codes(), now=request.now, instead_of=before)
+        entered = enter(deps.table, link, code, deps.codes(deps.table.deadline), now=request.now, instead_of=before)
     except WrongCode as error:
         return _form(link, deps, portal, status=403, problem="code_wrong", tries_left=error.tries_left)
     except CodeLocked as error:

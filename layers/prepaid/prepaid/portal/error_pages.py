@@ -9,7 +9,7 @@ from prepaid.api.http.requests import Request, request_from
 from prepaid.api.http.responses import Response
 from prepaid.core.errors import Busy, PortalLinkInvalid, PortalLinkUsed, PortalSessionEnded, Unavailable
 from prepaid.core.portal import PortalSession
-from prepaid.deps import Deps, with_deadline
+from prepaid.deps import Deps, with_earlier_deadline
 from prepaid.portal.languages import accepted_language
 from prepaid.portal.pages import html, session_token
 from prepaid.portal.rendering import render
@@ -44,7 +44,7 @@ def error_page(error: Exception, event: Mapping[str, Any], deps: Deps, portal: P
     headers = {name: value for name, value in problem.headers.items() if name != "Content-Type"}
     # Without its body, which may be the error.
     request = request_from({**event, "body": ""}, deps.clock(), 0)
-    deps = with_deadline(deps, SECONDS)
+    deps = with_earlier_deadline(deps, SECONDS)
     answer = _in_session(what, request, deps, portal) if what in IN_SESSION else None
     if answer is None:
         language, return_url = _reader(error, request, deps, portal)

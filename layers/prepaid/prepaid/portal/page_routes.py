@@ -13,11 +13,12 @@ from prepaid.portal_config import PortalConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRoute:
-    """A route of the page. respond: called with the page's own configuration."""
+    """A route of the page. respond: called with the page's own configuration. deadline_seconds: as of a Route."""
 
     method: Literal["GET", "HEAD", "POST", "ANY"]
     path: str
     respond: Callable[[Request, Deps, PortalConfig], Response]
+    deadline_seconds: float | None = None
 
     @property
     def key(self) -> str:

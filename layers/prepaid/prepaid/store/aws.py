@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+# A call takes at most seven seconds: twice a second to connect and two to read, and a second between the two.
+CONFIG = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+
 
 def open_dynamodb() -> "DynamoDBClient":
     """A client that sends each call at most twice.
@@ -16,14 +19,9 @@ def open_dynamodb() -> "DynamoDBClient":
     A resent transaction has the same token, so a lost reply is recovered. dynamodb.py makes all further retries,
     because it knows the deadline and the failures that botocore doesn't retry.
     """
-    return boto3.client("dynamodb", config=_config(attempts=2))
+    return boto3.client("dynamodb", config=CONFIG)
 
 
 def open_secrets_manager() -> "SecretsManagerClient":
-    """A client that sends each call at most three times: nothing else retries it."""
-    return boto3.client("secretsmanager", config=_config(attempts=3))
-
-
-def _config(*, attempts: int) -> Config:
-    """Time-outs shorter than a function's."""
-    return Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": attempts})
+    """A client that sends each call at most twice: secrets.py makes all further retries."""
+    return boto3.client("secretsmanager", config=CONFIG)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prepaid.core.errors import Busy
 from prepaid.store.aws import open_secrets_manager
-from prepaid.store.dynamodb import Transient, translate_errors
+from prepaid.store.dynamodb import Deadline, Transient, attempts, translate_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -34,27 +34,32 @@ class Secret:
         self._text: str | None = None
         self._read_at = 0.0
 
-    def __call__(self) -> str:
+    def __call__(self, deadline: Deadline) -> str:
         """The text. If it can't be read again, the last text stays valid.
 
-        Raises Busy if it was never read, SecretNotSet if it has no value.
+        Raises Busy if it couldn't be read by the deadline and never was, SecretNotSet if it has no value.
         """
-        return self._text_of_age(self._seconds)
+        return self._text_of_age(self._seconds, deadline)
 
-    def read_again(self) -> str:
+    def read_again(self, deadline: Deadline) -> str:
         """The text, at most AGAIN_SECONDS old, for a caller that misses something in it. Raises as a call does."""
-        return self._text_of_age(AGAIN_SECONDS)
+        return self._text_of_age(AGAIN_SECONDS, deadline)
 
-    def _text_of_age(self, seconds: float) -> str:
+    def _text_of_age(self, seconds: float, deadline: Deadline) -> str:
         if self._text is not None and self._clock() - self._read_at < seconds:
             return self._text
-        try:
-            with translate_errors():
-                self._text = self._read()
-        except Transient as error:
-            if self._text is None:
-                raise Busy from error
-        self._read_at = self._clock()
+        for _ in attempts(deadline):
+            try:
+                with translate_errors():
+                    self._text = self._read()
+            except Transient:
+                if self._text is None:
+                    continue
+            # After a failure too: a request that has a text doesn't wait for another one.
+            self._read_at = self._clock()
+            break
+        if self._text is None:
+            raise Busy
         return self._text
 
     def _read(self) -> str:

@@ -13,13 +13,15 @@ from typing import Literal
 
 from prepaid.core.webhook_signature import signed_headers, signing_keys
 from prepaid.messaging.webhook import Reply
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import Deadline, Table, within_at_most
 from prepaid.store.webhook import is_stopped, stop
 
 # Seconds to wait after the first failure, the second …; the last one repeats. SQS hides a message for at most twelve
 # hours after it was received.
 PAUSES = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 11 * 3600)
 GIVE_UP_AFTER = timedelta(days=3)
+# What is read before the event is sent. The rest of the time is the receiver's, and for what follows its answer.
+READ_SECONDS = 3.0
 GONE = 410
 # Their Retry-After is honoured.
 ASKS_TO_WAIT = frozenset({429, 503})
@@ -43,7 +45,7 @@ class DeliverContext:
 
     table: Table
     target: str
-    secret: Callable[[], str]
+    secret: Callable[[Deadline], str]
     post: Callable[[str, str, Mapping[str, str]], Reply]
     now: Callable[[], datetime]
 
@@ -63,11 +65,14 @@ def deliver(context: DeliverContext, queued: QueuedEvent) -> Delivered:
     A receiver stops its deliveries with 410, until the stack has another address or somebody deletes the row.
     Raises ValueError for an unusable secret, Busy.
     """
-    if is_stopped(context.table, context.target):
+    reading = within_at_most(context.table, READ_SECONDS)
+    if is_stopped(reading, context.target):
         return Delivered("stopped")
     now = context.now()
     event_id = json.loads(queued.text)["id"]
-    headers = signed_headers(event_id, int(now.timestamp()), queued.text, signing_keys(context.secret()))
+    headers = signed_headers(
+        event_id, int(now.timestamp()), queued.text, signing_keys(context.secret(reading.deadline))
+    )
     reply = context.post(context.target, queued.text, headers)
     if reply.status in SUCCESSES:
         return Delivered("delivered", reply.status)

@@ -215,7 +215,9 @@ def publish_alert(context: PublishContext, published: Published, event: Event) -
     if is_alert_published(context.piece(), account_id, event.id):
         return
     sent = _sent(event, context.source)
-    _send(context, [sent])
+    if context.to_webhook is not None:
+        context.to_webhook(sent)
+    context.to_bus([sent])
     try:
         record_alert(context.piece(), account_id, event.id, sent.text, context.clock())
     except ConditionFailed:
@@ -225,7 +227,8 @@ def publish_alert(context: PublishContext, published: Published, event: Event) -
 
 
 def _publish_row(context: PublishContext, published: Published, account_id: str, sort: str) -> None:
-    """Publish the alert that the present state of a row means."""
+    """Publish the alert that the present state of a row means. Raises OutOfTime."""
+    require_time(context)
     if event := _alert_of(context, account_id, sort):
         publish_alert(context, published, event)
 
@@ -248,11 +251,14 @@ def _alert_of_code(context: PublishContext, account_id: str) -> Event | None:
 
 
 def _send(context: PublishContext, events: Sequence[SentEvent]) -> None:
+    """Send a round's events to the webhook's queue and the bus. Raises OutOfTime; the next run sends them all again."""
     # One message a call: in a batch, a message in the middle can fail alone, and the next one would overtake it.
     if context.to_webhook is not None:
         for event in events:
+            require_time(context)
             context.to_webhook(event)
     for some in batched(events, BUS_EVENTS, strict=False):
+        require_time(context)
         context.to_bus(some)
 
 

@@ -13,7 +13,7 @@ from typing import assert_never
 from prepaid.core.catalog import Catalog
 from prepaid.payments.events import FAILED_EVENT, MONEY_EVENTS, Event
 from prepaid.payments.sessions import EVENTS_PAGE, Stripe, events_page
-from prepaid.store.dynamodb import Table
+from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.purchases import PurchaseRef, read_purchase
 from prepaid.store.reconciliation import (
     ReconciliationCheckpoint,
@@ -35,7 +35,7 @@ PAGE_PENDING_CHECKS = 50
 # How many failed checks a run retries, and how many it reads to choose them from.
 MAX_RETRIES, MAX_WAITING = 100, 1000
 # The deadline of one event, purchase or page. Stripe alone may take 18 seconds.
-PIECE_SECONDS = 30.0
+PIECE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +64,13 @@ class ReconcileContext:
     """The dependencies and limits of a run.
 
     piece: returns the table with a new deadline, for one event, purchase or page; a slow one must not use up the run.
+    client: returns Stripe's client with a piece's deadline.
     stack, on_quarantine: as in Sync. on_failure: called immediately with the event or purchase, because a run may be
     killed before its end. Tests lower the limits.
     """
 
     piece: Callable[[], Table]
-    client: Stripe
+    client: Callable[[Deadline], Stripe]
     catalog: Catalog
     stack: str
     now: datetime
@@ -82,9 +83,10 @@ class ReconcileContext:
 
     def sync(self) -> Sync:
         """The dependencies with which one piece of the run syncs purchases."""
+        table = self.piece()
         return Sync(
-            table=self.piece(),
-            client=self.client,
+            table=table,
+            client=self.client(table.deadline),
             catalog=lambda: self.catalog,
             stack=self.stack,
             now=self.now,
@@ -142,7 +144,8 @@ def _follow_events(
     has_time = True
     while has_time:
         since = place.since - OVERLAP
-        events = events_page(context.client, since=since, until=until, after=place.event, limit=context.page_events)
+        client = context.client(context.piece().deadline)
+        events = events_page(client, since=since, until=until, after=place.event, limit=context.page_events)
         if not events:
             break
         for event in events:

@@ -35,7 +35,7 @@ from prepaid.payments.sessions import (
     find_session_of_payment,
 )
 from prepaid.store.catalog import catalog_at_least
-from prepaid.store.dynamodb import ConditionFailed, Item, Table, attempts
+from prepaid.store.dynamodb import MAX_ATTEMPTS, ConditionFailed, Item, Table, attempts
 from prepaid.store.ledger import (
     Draft,
     Puts,
@@ -73,14 +73,18 @@ RECONCILIATION = "reconciliation"
 # quarantined: for the first time. A payment that an operator must decide about already is unchanged.
 Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 # Why a sync starts again from the record:
+#   other_purchase  the session now names another purchase: sync that one
 #   record_changed  another event changed the purchase after it was read
 #   ledger_moved    the account may have spent from an expired lot after its remainder was read
 #   confirm         credits were revoked or restored: if the refund or dispute changed again before that write, its
 #                   event found nothing to do and won't be resent, so fetch the status once more after the write
-Again = Literal["record_changed", "ledger_moved", "confirm"]
-# How carrying out one payment status ends. payment: the payment belongs to another purchase already. unknown_account:
-# nobody opened the purchase's account. Both are quarantined under these names.
-Ending = Literal["done", "payment", "unknown_account"] | Again
+#   many_steps      more steps than a payment can be ahead: fetch its status again rather than trust this one further
+Again = Literal["other_purchase", "record_changed", "ledger_moved", "confirm", "many_steps"]
+# How one look at a purchase and its payment ends.
+Ending = Literal["done", "ignored", "quarantined"] | Again
+# Why a status can't be carried out, and under which name it is quarantined: the payment belongs to another purchase
+# already; nobody opened the purchase's account.
+Obstacle = Literal["payment", "unknown_account"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,10 @@ def sync_purchase(
     reason: the event or run that caused the sync, for the quarantine. Raises Busy, and the errors of `fetch`.
     """
     changed = reported = False
-    for _ in attempts(sync.table.deadline):
+    tries = attempts(sync.table.deadline)
+    for _ in range(MAX_ATTEMPTS):
+        if next(tries, None) is None:
+            break
         # In this order: if the record changes in between, the write fails. So a stale reply from Stripe can never
         # overwrite a newer one.
         purchase = _read(sync.table, ref)
@@ -138,30 +145,48 @@ def sync_purchase(
         owner = _find_owner(sync, ref, purchase, status)
         if owner is None:
             return "ignored"
+        ending: Ending
         if owner != ref:
-            ref = owner
-            continue
-        wrong = mismatches(purchase, status)
-        # Without a purchase or a status, `wrong` is never empty. The first two conditions are for the type checker.
-        if purchase is None or status is None or wrong:
-            if not _moved_money(purchase, status):
-                return "ignored"
-            # The quarantine row first: if the process dies in between, a retry finds the purchase still unmarked.
-            reported = _quarantine(sync, Misfit(ref=ref, wrong=wrong, status=status), reason) or reported
-            if _mark_paid(sync, purchase, status):
-                return "quarantined" if reported else "unchanged"
-            continue
-        wrote, ending = _carry_out(sync, purchase, status)
-        changed = changed or wrote
+            ref, ending = owner, "other_purchase"
+        else:
+            wrote, new, ending = _decide(sync, ref, purchase, status, reason)
+            changed, reported = changed or wrote, reported or new
         match ending:
+            case "ignored":
+                return "ignored"
             case "done":
                 return "changed" if changed else "unchanged"
-            case "payment" | "unknown_account":
-                reported = _quarantine(sync, Misfit(ref=ref, wrong=(ending,), status=status), reason) or reported
+            case "quarantined":
                 return "quarantined" if reported else "unchanged"
-            case "record_changed" | "ledger_moved" | "confirm":
+            case "record_changed" | "ledger_moved":
+                # After a pause, because somebody else is writing.
                 continue
+            case "other_purchase" | "confirm" | "many_steps":
+                # At once.
+                tries = attempts(sync.table.deadline)
     raise Busy
+
+
+def _decide(
+    sync: Sync, ref: PurchaseRef, purchase: Purchase | None, status: PaymentStatus | None, reason: str
+) -> tuple[bool, bool, Ending]:
+    """Write what the status means for the purchase, or quarantine it. Returns whether the purchase changed, whether
+    something is newly quarantined, and the ending. Raises Busy."""
+    wrong = mismatches(purchase, status)
+    # Without a purchase or a status, `wrong` is never empty. The first two conditions are for the type checker.
+    if purchase is None or status is None or wrong:
+        if not _moved_money(purchase, status):
+            return False, False, "ignored"
+        # The quarantine row first: if the process dies in between, a retry finds the purchase still unmarked.
+        new = _quarantine(sync, Misfit(ref=ref, wrong=wrong, status=status), reason)
+        return False, new, "quarantined" if _mark_paid(sync, purchase, status) else "record_changed"
+    wrote, ending = _carry_out(sync, purchase, status)
+    match ending:
+        case "payment" | "unknown_account":
+            new = _quarantine(sync, Misfit(ref=ref, wrong=(ending,), status=status), reason)
+            return wrote, new, "quarantined"
+        case _:
+            return wrote, False, ending
 
 
 def _fetch_status(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
@@ -236,7 +261,9 @@ def _moved_money(purchase: Purchase | None, status: PaymentStatus | None) -> boo
     return status is None or status.progress == "paid" or (purchase is not None and purchase.granted)
 
 
-def _carry_out(sync: Sync, purchase: Purchase, status: PaymentStatus) -> tuple[bool, Ending]:
+def _carry_out(
+    sync: Sync, purchase: Purchase, status: PaymentStatus
+) -> tuple[bool, Literal["done"] | Obstacle | Again]:
     """Write step after step towards one payment status. Returns whether anything was written, and the ending.
 
     Raises Busy.
@@ -265,8 +292,7 @@ def _carry_out(sync: Sync, purchase: Purchase, status: PaymentStatus) -> tuple[b
         purchase, wrote = written, True
         if was_granted:
             return wrote, "confirm"
-    # More steps than a payment can be ahead: fetch its status again rather than trust this one further.
-    return wrote, "confirm"
+    return wrote, "many_steps"
 
 
 def _write_step(

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """body: a JSON value, or text with its content type in the headers; None for no body. cookies: to set.
+    """body: a JSON value, a dataclass of such values, or text with its content type in the headers; None for no body.
+    cookies: to set.
 
     error: the cause of a failed response, to be logged; None if there is none, or if the caller caused it.
     """
@@ -42,5 +43,5 @@ def to_gateway(response: Response) -> dict[str, Any]:
         answer["body"] = response.body
     elif response.body is not None:
         answer["headers"] = {"Content-Type": "application/json", **answer["headers"]}
-        answer["body"] = json.dumps(response.body, separators=(",", ":"), ensure_ascii=False)
+        answer["body"] = json.dumps(response.body, separators=(",", ":"), ensure_ascii=False, default=asdict)
     return answer

@@ -12,6 +12,15 @@ from prepaid.deps import Deps
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+# The deadline of a request. After it no call begins: to the database, Secrets Manager or Stripe. One that began just
+# before it may run for seven seconds, and then the 503 must reach the caller before Lambda stops the function.
+DEADLINE_SECONDS = 3.0
+# For functions that call Stripe. If each of Stripe's calls takes three seconds, the six of a refund leave two seconds
+# for the database. Slower calls use up the deadline: the caller gets 503, and Stripe sends the event again.
+STRIPE_DEADLINE_SECONDS = 20.0
+# For the page, whose reports and files read up to a month of entries.
+PAGE_DEADLINE_SECONDS = 10.0
+
 TEXT: Mapping[str, Any] = {"type": "string"}
 TIME: Mapping[str, Any] = {"type": "string", "format": "date-time"}
 DAY_OR_TIME: Mapping[str, Any] = {"anyOf": [TIME, {"type": "string", "format": "date"}]}
@@ -52,6 +61,7 @@ class Route:
     """One route. path: in API Gateway's notation. scopes: any one of them suffices; empty: no token is needed.
 
     answers, refusals: by status; refusals contain error codes, without those of every route.
+    deadline_seconds: for a request; None for its function's.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH"]
@@ -64,6 +74,7 @@ class Route:
     answers: Mapping[int, Answer]
     refusals: Mapping[int, tuple[str, ...]]
     function: Callable[[Request, Deps], Response]
+    deadline_seconds: float | None = None
 
     @property
     def key(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from prepaid.api.http.problems import RouteNotFound, code_of, problem_response
 from prepaid.api.http.requests import Request, request_from, request_id_of
 from prepaid.api.http.responses import Response, to_gateway
+from prepaid.api.http.routes import DEADLINE_SECONDS
 from prepaid.core.errors import Refused, Unavailable
 from prepaid.deps import Deps, with_deadline
 from prepaid.payments.errors import PaymentsNotConfigured, PaymentsRefused
@@ -19,25 +20,22 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MAX_BODY_BYTES = 64 * 1024
-# The deadline of a request. After it, a database call may still run for six seconds, and then the 503 must reach the
-# caller before Lambda stops the function.
-DEADLINE_SECONDS = 3.0
-# For functions that call Stripe. If Stripe is slow, a refund takes six calls of three seconds each. The deadline must
-# leave time for the write after them. It bounds only the database's calls: Stripe's client has its own time-outs.
-STRIPE_DEADLINE_SECONDS = 20.0
-# For the page, whose reports and files read up to a month of entries.
-PAGE_DEADLINE_SECONDS = 10.0
 
 type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 class Served(Protocol):
-    """A route, as a function serves it: of the API, or of the page. refuse: its response to an error."""
+    """A route, as a function serves it: of the API, or of the page.
+
+    deadline_seconds: of its requests; None for the function's. refuse: its response to an error.
+    """
 
     @property
     def key(self) -> str: ...
     @property
     def function(self) -> Callable[[Request, Deps], Response]: ...
+    @property
+    def deadline_seconds(self) -> float | None: ...
     def refuse(self, error: Exception, event: Mapping[str, Any], deps: Deps) -> Response: ...
 
 
@@ -66,16 +64,19 @@ def serve(
         # The key under which the gateway's own log has it, too.
         logger.append_keys(route=key, request_id=request_id_of(event))
         route = routes_by_key.get(key) or more_by_key().get(key)
+        own = route.deadline_seconds if route else None
+        # The request's only deadline, its error page included.
+        timed = with_deadline(deps, deadline_seconds if own is None else own)
         try:
             request = request_from(event, deps.clock(), max_body_bytes)
             function = route.function if route else _no_such_route
-            response = function(request, with_deadline(deps, deadline_seconds))
+            response = function(request, timed)
             if response.error is None:
                 logger.info("answered", extra={"status": response.status})
             else:
                 _log_error(response.error, {"status": response.status, "code": code_of(response.error)})
         except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes a response
-            response = _refusal(route, error, event, deps)
+            response = _refusal(route, error, event, timed)
             _log_error(error, {"status": response.status, "code": code_of(error)})
         return to_gateway(response)
 
