@@ -358,7 +358,7 @@ def _sums(audited: Audited) -> dict[str, int]:
 def _counts(attempts: list[Attempt], items: Stored, account: str) -> Counter[str]:
     """What one account's history contains. lost: requests never answered. landed: those of them in the ledger.
 
-    waited: debits that left a row. marked: of which a mark is left. carried: those that another request appended."""
+    waited: debits that left a row. tombstones: those left as one. carried: those that another request appended."""
     counts: Counter[str] = Counter(operations=len({(attempt.client, attempt.index) for attempt in attempts}))
     answered: set[str | None] = set()
     lost: set[str] = set()
@@ -378,6 +378,6 @@ def _counts(attempts: list[Attempt], items: Stored, account: str) -> Counter[str
     counts.update(attempt.request.kind for attempt in attempts)
     counts["landed"] = sum((f"CLAIM#{account}#{key}", "CLAIM") in items for key in lost - answered)
     waits = [item for (partition, _), item in items.items() if partition.startswith("WAIT#")]
-    counts["waited"], counts["marked"] = len(waits), sum("debit" not in item for item in waits)
+    counts["waited"], counts["tombstones"] = len(waits), sum("debit" not in item for item in waits)
     counts["carried"] = sum("row" in item for item in items.values())
     return counts
