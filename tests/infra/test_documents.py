@@ -83,6 +83,20 @@ def test_maintainers_find_every_kind_of_row() -> None:
     assert len(texts) > 20
 
 
+def test_maintainers_find_every_part_of_the_product() -> None:
+    layer = ROOT / "layers/prepaid/prepaid"
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    [tree] = re.findall(r"^## Find your way\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+
+    parts = {path.stem for path in layer.iterdir() if "__" not in path.stem}
+    use_cases = {path.stem for path in (layer / "use_cases").iterdir() if "__" not in path.stem}
+
+    assert parts - set(re.findall(r"\w+", tree)) == set()
+    assert parts - set(re.findall(r"\w+", (layer / "__init__.py").read_text("utf-8"))) == set()
+    assert use_cases - set(re.findall(r"\w+", tree)) == set()
+    assert len(use_cases) > 15
+
+
 def test_operators_find_every_code_of_the_verifier() -> None:
     rows = re.findall(r"^\| (`.+?) \|", (ROOT / "docs/operating.md").read_text("utf-8"), re.MULTILINE)
 
