@@ -38,6 +38,13 @@ def test_every_relative_link_leads_to_a_file_and_heading(document: Path) -> None
     assert broken == []
 
 
+def test_no_document_needs_uv_on_the_path() -> None:
+    """`make` may have installed it into .local only."""
+    commands = {document: re.findall(r"\buv (?:run|sync|pip)\b", document.read_text("utf-8")) for document in DOCUMENTS}
+
+    assert {document.name for document, found in commands.items() if found} == set()
+
+
 def test_callers_find_every_status_and_code_of_the_contract() -> None:
     operations = [
         operation
