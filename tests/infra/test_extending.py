@@ -1,11 +1,15 @@
-"""An entry type stands in every place that lists them: CONTRIBUTING.md, "Add an entry type"."""
+"""What to touch for an entry type or a catalog field (CONTRIBUTING.md): each place that lacks one is named."""
 
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import get_args
 
 from local.processes import ROOT
+from prepaid.api.catalogs import FeatureRequest, PackRequest, PlanRequest
+from prepaid.api.http.bodies import Body
+from prepaid.core.catalog import Feature, Pack, Plan
 from prepaid.core.entry import EntryType
 from prepaid.core.statement import LINES
 from prepaid.store.items import OPERATION_NAMES, Claimable
@@ -33,3 +37,15 @@ def test_every_place_lists_every_entry_type() -> None:
 
 def test_every_operation_with_a_key_has_a_name_in_its_claim() -> None:
     assert set(get_args(Claimable)) == set(OPERATION_NAMES)
+
+
+def test_a_request_can_set_every_field_of_the_catalog() -> None:
+    requests: dict[type[Feature | Plan | Pack], type[Body]] = {
+        Feature: FeatureRequest,
+        Plan: PlanRequest,
+        Pack: PackRequest,
+    }
+
+    asked = {kind: set(request.model_fields) for kind, request in requests.items()}
+
+    assert asked == {kind: {field.name for field in fields(kind)} for kind in requests}
