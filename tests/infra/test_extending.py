@@ -46,6 +46,6 @@ def test_a_request_can_set_every_field_of_the_catalog() -> None:
         Pack: PackRequest,
     }
 
-    asked = {kind: set(request.model_fields) for kind, request in requests.items()}
+    accepted = {kind: set(request.model_fields) for kind, request in requests.items()}
 
-    assert asked == {kind: {field.name for field in fields(kind)} for kind in requests}
+    assert accepted == {kind: {field.name for field in fields(kind)} for kind in requests}
