@@ -444,7 +444,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.write:
         DOCUMENT.write_text(renewed(document, text), "utf-8")
     elif asked.check and renewed(document, text) != document:
-        print("docs/costs.md is stale: run 'uv run python -m bench.costs --write'", file=sys.stderr)
+        print("docs/costs.md is stale: run 'make generate'", file=sys.stderr)
         return 1
     elif not asked.check:
         print(text)

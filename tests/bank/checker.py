@@ -120,14 +120,14 @@ def each_of(attempt: Attempt) -> list[Attempt]:
     for place, item in enumerate((request.body or {})["items"]):
         body = {name: value for name, value in item.items() if name != "idempotency_key"}
         debit = Request(kind="debit", account=request.account, key=item["idempotency_key"], body=body)
-        told = response
+        of_item = response
         if response and response.status == OK:
             result = dict(response.body["results"][place])
             status, replayed = result["status"], result.get("replayed", False)
             if status == CREATED:
                 del result["status"], result["replayed"]
-            told = replace(response, status=status, replayed=replayed, body=result)
-        debits.append(replace(attempt, request=debit, response=told))
+            of_item = replace(response, status=status, replayed=replayed, body=result)
+        debits.append(replace(attempt, request=debit, response=of_item))
     return debits
 
 
@@ -228,27 +228,29 @@ def _check_reversed_units(account_check: AccountCheck, items: Stored) -> None:
 
 def _check_erasures(account_check: AccountCheck, attempts: list[Attempt]) -> None:
     """Every erased entry named an erased customer, and no entry before an erasure names its customer any more."""
-    ledger, asked = account_check.ledger, defaultdict[str, list[Attempt]](list)
+    ledger, attempts_of = account_check.ledger, defaultdict[str, list[Attempt]](list)
     for attempt in attempts:
         if attempt.request.kind == "erasure":
-            asked[attempt.request.key or ""].append(attempt)
+            attempts_of[attempt.request.key or ""].append(attempt)
     marked: Counter[str] = Counter()
     for number, item in enumerate(ledger.items, start=1):
         if "erased" in ledger.lines[number]:
             key = ledger.keys.get(item["texts"]["S"].removeprefix(stored_form.ERASED), "")
             marked[key] += 1
-            customers = {(attempt.request.body or {})["customer"] for attempt in asked[key]}
+            customers = {(attempt.request.body or {})["customer"] for attempt in attempts_of[key]}
             named = ledger.texts_of(number).get("customer")
             account_check.demand(named in customers, f"entry {number} is erased, and it named {named}")
     for number, line in enumerate(ledger.lines):
         key = ledger.key_of(number) or ""
-        if line.get("type") != "erasure" or not asked[key]:
+        if line.get("type") != "erasure" or not attempts_of[key]:
             continue
-        told = [attempt for attempt in asked[key] if attempt.response and attempt.response.status == CREATED]
-        customers = {(attempt.request.body or {})["customer"] for attempt in told}
+        successful = [
+            attempt for attempt in attempts_of[key] if attempt.response and attempt.response.status == CREATED
+        ]
+        customers = {(attempt.request.body or {})["customer"] for attempt in successful}
         account_check.demand(len(customers) <= 1, f"one key erased {customers}")
         # A second attempt may walk on after the first one has counted.
-        several = len(asked[key]) > 1
+        several = len(attempts_of[key]) > 1
         counted = line["quantity"] == marked[key] or (several and line["quantity"] < marked[key])
         account_check.demand(counted, f"erasure {number} counts {line['quantity']} entries instead of {marked[key]}")
         for earlier in range(1, number):
@@ -358,7 +360,7 @@ def _sums(audited: Audited) -> dict[str, int]:
 def _counts(attempts: list[Attempt], items: Stored, account: str) -> Counter[str]:
     """What one account's history contains. lost: requests never answered. landed: those of them in the ledger.
 
-    waited: debits that left a row. marked: of which a mark is left. carried: those that another request appended."""
+    waited: debits that left a row. tombstones: those left as one. carried: those that another request appended."""
     counts: Counter[str] = Counter(operations=len({(attempt.client, attempt.index) for attempt in attempts}))
     answered: set[str | None] = set()
     lost: set[str] = set()
@@ -378,6 +380,6 @@ def _counts(attempts: list[Attempt], items: Stored, account: str) -> Counter[str
     counts.update(attempt.request.kind for attempt in attempts)
     counts["landed"] = sum((f"CLAIM#{account}#{key}", "CLAIM") in items for key in lost - answered)
     waits = [item for (partition, _), item in items.items() if partition.startswith("WAIT#")]
-    counts["waited"], counts["marked"] = len(waits), sum("debit" not in item for item in waits)
+    counts["waited"], counts["tombstones"] = len(waits), sum("debit" not in item for item in waits)
     counts["carried"] = sum("row" in item for item in items.values())
     return counts

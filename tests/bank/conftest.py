@@ -29,7 +29,7 @@ def own_ministack() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", params=["own_ministack", "dynamodb_local"])
-def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BankRun:
+def bank_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BankRun:
     """A bank run on this database."""
     url = request.getfixturevalue(request.param)
     plan = plan_of(OPERATIONS, PROCESSES, THREADS, seed=11)

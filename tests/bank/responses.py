@@ -22,10 +22,10 @@ def asks_for(ledger: RawLedger, request: Request, number: int) -> bool:  # noqa:
         case "terms", "plan_change":
             return has_terms(state, request)
         case ("debit", "consumption") | ("hold", "hold"):
-            said = {**line, **texts}
+            written = {**line, **texts}
             if "ttl_seconds" in body:
-                said["ttl_seconds"] = (line["lapses_at"] - line["at"]) / 1000
-            return all(said.get(name) == value for name, value in body.items())
+                written["ttl_seconds"] = (line["lapses_at"] - line["at"]) / 1000
+            return all(written.get(name) == value for name, value in body.items())
         case "capture", "capture":
             quantity = body.get("quantity", ledger.lines[about].get("quantity"))
             return bool((line["holds"], line["quantity"]) == ([about], quantity))
@@ -35,8 +35,8 @@ def asks_for(ledger: RawLedger, request: Request, number: int) -> bool:  # noqa:
             charged = ledger.lines[about].get("quantity", 0) - sum(
                 other["quantity"] for other in ledger.lines[1:number] if other.get("reverses") == about
             )
-            asked = (about, body.get("quantity", charged), body["reason"])
-            return bool((line["reverses"], line["quantity"], texts.get("description")) == asked)
+            requested = (about, body.get("quantity", charged), body["reason"])
+            return bool((line["reverses"], line["quantity"], texts.get("description")) == requested)
         case "void", "void":
             return _voids(request, line, state) and texts.get("description") == body["reason"]
         case "erasure", "erasure":
@@ -60,8 +60,8 @@ def _voids(request: Request, line: Line, state: State) -> bool:
     [[_, lot, credits, _]] = line["draws"]
     left = any(row[NUMBER] == lot for row in state.lots)
     body = request.body or {}
-    asked = int(request.about[-12:])
-    return bool(lot == asked and (credits == body["credits"] if "credits" in body else not left))
+    requested = int(request.about[-12:])
+    return bool(lot == requested and (credits == body["credits"] if "credits" in body else not left))
 
 
 def has_terms(state: State, request: Request) -> bool:
@@ -180,6 +180,6 @@ def answers_of(ledger: RawLedger, number: int) -> list[Json]:  # noqa: PLR0911 -
         case "void":
             return [answers.void({**line, **ledger.texts_of(number)}, ledger.states[number], number)]
         case "erasure":
-            said = {"id": f"era_{number:012d}", "entry": number, "entries": line["quantity"]}
-            return [said | {"created_at": time_text(line["at"])}]
+            body_of_erasure = {"id": f"era_{number:012d}", "entry": number, "entries": line["quantity"]}
+            return [body_of_erasure | {"created_at": time_text(line["at"])}]
     return [answers.grant({**line, **ledger.texts_of(number)}, number)]

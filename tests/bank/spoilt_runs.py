@@ -52,8 +52,8 @@ class Run:
         for number, (line, state) in enumerate(pairs, start=1):
             key = (f"ACCOUNT#{account}", f"ENTRY#{number:012d}")
             attributes = stored_form.written(line, state, salt=f"{number:022d}")
-            said = "\n".join((*key, attributes["line"], attributes["state"]))
-            before = sha256(before + said.encode()).digest()
+            hashed = "\n".join((*key, attributes["line"], attributes["state"]))
+            before = sha256(before + hashed.encode()).digest()
             self.items[key] = entry_item(key, attributes, before)
 
 

@@ -18,14 +18,14 @@ from tests.bank.run import BankRun
 A_GRANT = Request(kind="grant", account="a", key="k", body={"credits": 1})
 
 
-def test_accounts_stay_linearizable_while_processes_are_killed(held: BankRun) -> None:
-    verdict = check(held.finished.histories, held.finished.items)
+def test_accounts_stay_linearizable_while_processes_are_killed(bank_run: BankRun) -> None:
+    verdict = check(bank_run.finished.histories, bank_run.finished.items)
 
-    assert (held.finished.errors, verdict.faults) == ([], [])
-    assert verdict.counts["operations"] >= held.plan.operations
+    assert (bank_run.finished.errors, verdict.faults) == ([], [])
+    assert verdict.counts["operations"] >= bank_run.plan.operations
     # The run had its disturbances.
-    assert held.finished.kills >= held.disturbances - 2
-    assert held.finished.freezes >= 1
+    assert bank_run.finished.kills >= bank_run.disturbances - 2
+    assert bank_run.finished.freezes >= 1
     seen = {"lost", "replayed", "status 402", "status 404", "status 409", "status 422", "consumptions", "available"}
     seen |= {"lapses", "erased", "held", "quote", "balance", "waited", "carried"}
     seen |= {f"entry {kind}" for kind in ("hold", "capture", "release", "reversal", "erasure", "grant", "void")}

@@ -15,8 +15,8 @@ from tests.support.store_driver import entry_items
 
 
 @pytest.fixture(scope="module")
-def true_run(held: BankRun) -> Run:
-    return Run(held.finished.histories, held.finished.items)
+def true_run(bank_run: BankRun) -> Run:
+    return Run(bank_run.finished.histories, bank_run.finished.items)
 
 
 @pytest.fixture
@@ -472,7 +472,7 @@ CORRUPTIONS: dict[Corruption, str] = {
 
 
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__)
-@pytest.mark.parametrize("held", ["own_ministack"], indirect=True)
+@pytest.mark.parametrize("bank_run", ["own_ministack"], indirect=True)
 def test_a_corruption_is_found(spoilt: Run, corrupt: Corruption) -> None:
     corrupt(spoilt)
 
@@ -481,7 +481,7 @@ def test_a_corruption_is_found(spoilt: Run, corrupt: Corruption) -> None:
     assert any(CORRUPTIONS[corrupt] in fault for fault in faults), faults[:5]
 
 
-@pytest.mark.parametrize("held", ["own_ministack"], indirect=True)
+@pytest.mark.parametrize("bank_run", ["own_ministack"], indirect=True)
 def test_items_are_sorted_to_their_accounts(true_run: Run) -> None:
     sorted_out = items_by_account(true_run.items)
 

@@ -22,10 +22,10 @@ def test_twelve_lots_two_quotas_and_a_hold_fit_one_kilobyte() -> None:
 
 
 def test_a_lot_adds_the_same_few_bytes_however_many_there_are() -> None:
-    one, sixty, most = (grown(Shape(lots=lots)).entry for lots in (1, 60, 500))
+    few, sixty, most = (grown(Shape(lots=lots)).entry for lots in (1, 60, 500))
 
-    assert (sixty - one) / 59 <= 34
-    assert (most - one) / 499 <= 34
+    assert (sixty - few) / 59 <= 34
+    assert (most - few) / 499 <= 34
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -17,6 +17,6 @@ def test_a_quick_race_is_exact_and_names_everybody() -> None:
     assert {"Prepaid", "Powertools by hand"} <= ran
     assert len(result["turns"]) == len(ran) * len(CASES)
     assert inexact(result) == []
-    assert all(row.units >= 4 for made in cases(result).values() for row in made if row.contender == "Prepaid")
+    assert all(row.units >= 4 for rows in cases(result).values() for row in rows if row.contender == "Prepaid")
     assert all(name in text(result) for name in ran | result["absent"].keys())
     assert all(f">{name} on " in drawing(result) for name in ran)

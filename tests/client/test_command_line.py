@@ -108,10 +108,10 @@ def test_accounts_are_opened_changed_and_listed(prepaid: CommandLine, service: S
     prepaid("account", "put", "acme", "--name", "Pet & Cia", "--plan", "trio", "--ai")
     prepaid("account", "put", "acme", "--name", "Pets")
     service.codes.add("274914")
-    said = prepaid("account", "code", "acme", typed="274914\n274914\n").stdout
+    printed = prepaid("account", "code", "acme", typed="274914\n274914\n").stdout
     answered = prepaid("account", "code", "acme", "--json", typed="274914\n274914\n").stdout
 
-    assert rows(said) == [["The", "code", "of", "acme", "is", "set."]]
+    assert rows(printed) == [["The", "code", "of", "acme", "is", "set."]]
     assert json.loads(answered) == {"account": "acme", "manager_code_set": True}
     shown = prepaid.json("account", "show", "acme")
     assert (shown["name"], shown["plan"], shown["ai_enabled"], shown["manager_code_set"]) == (
@@ -168,7 +168,9 @@ def test_a_wrong_command_is_exit_code_2(prepaid: CommandLine) -> None:
 def test_every_command_answers_programs() -> None:
     group = typer.main.get_command(app)
     groups = [group, *(command for command in group.commands.values() if hasattr(command, "commands"))]  # type: ignore[attr-defined]
-    commands = [command for one in groups for command in one.commands.values() if not hasattr(command, "commands")]
+    commands = [
+        command for subgroup in groups for command in subgroup.commands.values() if not hasattr(command, "commands")
+    ]
 
     without = [
         command.name for command in commands if not any("--json" in parameter.opts for parameter in command.params)

@@ -96,9 +96,11 @@ def test_each_event_arrives_signed_and_as_the_api_has_it(
     first, *tried = lines(done.stdout)
     verifier = Webhook(first["secret"])
     events = spent(EVENTS).body["events"]
-    assert [verifier.verify(one.body, one.headers) for one in endpoint.received] == events
-    assert [one.headers["webhook-id"] for one in endpoint.received] == [event["id"] for event in events]
-    assert [(one["id"], one["status"], one["attempt"]) for one in tried] == [(event["id"], 204, 1) for event in events]
+    assert [verifier.verify(delivery.body, delivery.headers) for delivery in endpoint.received] == events
+    assert [delivery.headers["webhook-id"] for delivery in endpoint.received] == [event["id"] for event in events]
+    assert [(delivery["id"], delivery["status"], delivery["attempt"]) for delivery in tried] == [
+        (event["id"], 204, 1) for event in events
+    ]
 
 
 def test_the_events_of_all_accounts_are_forwarded(
@@ -136,15 +138,18 @@ def test_a_failed_event_is_tried_again_before_the_next(
 
     done = prepaid(*of_account(endpoint), "--after", "0", "--no-follow", "--json")
 
-    tried = [(one["entry"], one["status"], one["detail"], one["again_in"]) for one in lines(done.stdout)[1:]]
+    tried = [
+        (tried_line["entry"], tried_line["status"], tried_line["detail"], tried_line["again_in"])
+        for tried_line in lines(done.stdout)[1:]
+    ]
     assert tried[:4] == [
         (1, 204, None, None),
         (2, 500, None, 1.0),
         (2, None, "no answer (RemoteProtocolError)", 2.0),
         (2, 204, None, None),
     ]
-    assert len({one.headers["webhook-id"] for one in endpoint.received}) == 5
-    assert len({one.headers["webhook-signature"] for one in endpoint.received[1:4]}) > 1
+    assert len({tried_line.headers["webhook-id"] for tried_line in endpoint.received}) == 5
+    assert len({tried_line.headers["webhook-signature"] for tried_line in endpoint.received[1:4]}) > 1
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 503])
@@ -155,7 +160,7 @@ def test_nothing_but_success_is_acceptance(
 
     prepaid(*of_account(endpoint), "--after", "3", "--no-follow")
 
-    assert [one.path for one in endpoint.received] == ["/hooks"] * 2
+    assert [delivery.path for delivery in endpoint.received] == ["/hooks"] * 2
 
 
 def test_an_endpoint_that_is_down_gets_its_events_when_it_is_up(prepaid: CommandLine, spent: Service) -> None:
@@ -187,7 +192,7 @@ def test_a_position_outlives_the_program(prepaid: CommandLine, spent: Service, e
     spent.spend(1, key="later")
     prepaid(*of_account(endpoint), "--no-follow")
 
-    numbers = [json.loads(one.body)["data"]["entry"] for one in endpoint.received]
+    numbers = [json.loads(delivery.body)["data"]["entry"] for delivery in endpoint.received]
     assert numbers == [3, 3, 4, 5]
 
 
@@ -201,11 +206,11 @@ def test_ctrl_c_leaves_and_the_next_start_continues(prepaid: CommandLine, spent:
         # The position is written after the line.
         [file] = prepaid.profile.parent.glob("listen-*.json")
         wait_for(lambda: json.loads(file.read_text())["after"] == "5")
-        said = stop(program)
+        stderr = stop(program)
 
     prepaid(*of_account(endpoint), "--no-follow")
 
-    assert (program.returncode, said) == (0, "")
+    assert (program.returncode, stderr) == (0, "")
     assert len(endpoint.received) == 6
 
 
@@ -224,7 +229,7 @@ def test_a_first_start_begins_now(prepaid: CommandLine, spent: Service, endpoint
 
     prepaid(*of_account(endpoint), "--no-follow")
 
-    assert [json.loads(one.body)["data"]["entry"] for one in endpoint.received] == [5]
+    assert [json.loads(delivery.body)["data"]["entry"] for delivery in endpoint.received] == [5]
 
 
 def test_a_position_of_a_longer_ledger_begins_now(prepaid: CommandLine, spent: Service, endpoint: Receiver) -> None:
@@ -319,7 +324,7 @@ def test_the_example_receives_what_listen_sends(prepaid: CommandLine, spent: Ser
         for _ in range(2):
             prepaid(*command, "--after", "0")
         program.send_signal(signal.SIGINT)
-        said = program.stdout.read().splitlines()
+        printed = program.stdout.read().splitlines()
 
     assert (begun, refused.status_code, program.returncode) == (f"receiving events at {url}\n", 400, 0)
-    assert [line.split()[2] for line in said[:-1]] == [event["type"] for event in spent(EVENTS).body["events"]]
+    assert [line.split()[2] for line in printed[:-1]] == [event["type"] for event in spent(EVENTS).body["events"]]

@@ -86,7 +86,7 @@ def test_many_events_are_read_page_by_page(prepaid: CommandLine, service: Servic
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exits", "said"),
+    ("arguments", "exits", "message"),
     [
         (("--after", "yesterday"), 1, "422 invalid_request"),
         (("--after", "2026-06-16T12:00:00"), 2, "has no time zone"),
@@ -94,10 +94,12 @@ def test_many_events_are_read_page_by_page(prepaid: CommandLine, service: Servic
         (("--account", "nobody"), 1, "404 account_not_found"),
     ],
 )
-def test_a_wrong_position_is_told(prepaid: CommandLine, arguments: tuple[str, ...], exits: int, said: str) -> None:
+def test_a_wrong_position_is_reported(
+    prepaid: CommandLine, arguments: tuple[str, ...], exits: int, message: str
+) -> None:
     stderr = prepaid("events", "tail", "--no-follow", *arguments, exits=exits).stderr
 
-    assert said in stderr
+    assert message in stderr
     assert len(stderr.splitlines()) == 1
 
 
@@ -126,8 +128,8 @@ def test_ctrl_c_ends_a_tail_without_an_error(prepaid: CommandLine, service: Serv
         service.spend(2)
         later = json.loads(tail.stdout.readline())["data"]["credits"]
         tail.send_signal(signal.SIGINT)
-        said = tail.stderr.read()
+        stderr = tail.stderr.read()
 
     assert (first, later, tail.returncode) == ([1, 2], -2, 0)
     # The page of the last event may not be finished: then its event is printed again, and none is missing.
-    assert said in ('{"next":"2"}\n', '{"next":"3"}\n')
+    assert stderr in ('{"next":"2"}\n', '{"next":"3"}\n')

@@ -83,7 +83,7 @@ def test_a_verification_with_nothing_due_says_so(service: Service, clock: Clock)
 
 
 @pytest.mark.parametrize(
-    ("command", "result", "said"),
+    ("command", "result", "words"),
     [
         ("verify", {"read": 0, "found": 0}, "Nothing is due: the stack checks what is new once a day."),
         ("verify", {"read": 7, "found": 0}, "Every row that was read is as the rules say."),
@@ -97,7 +97,7 @@ def test_a_verification_with_nothing_due_says_so(service: Service, clock: Clock)
         ("reconcile", {"waiting": 1, "healed": 1}, "Some checks failed, and each run tries them again."),
     ],
 )
-def test_a_job_says_in_words_what_its_counts_mean(command: str, result: dict[str, int], said: str) -> None:
+def test_a_job_says_in_words_what_its_counts_mean(command: str, result: dict[str, int], words: str) -> None:
     counts = {"healed": 0, "quarantined": 0, "failed": 0, "waiting": 0, "until": "2026-06-16T12:00:00+00:00"}
     answer = {**(counts if command == "reconcile" else {}), **result, "finished": True}
 
@@ -105,7 +105,7 @@ def test_a_job_says_in_words_what_its_counts_mean(command: str, result: dict[str
         done = run_job(url, command)
 
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1].startswith(said)
+    assert done.stdout.splitlines()[-1].startswith(words)
 
 
 def test_a_reconciliation_before_stripe_is_configured_says_so() -> None:
@@ -217,10 +217,10 @@ def test_ctrl_c_ends_the_waiting_at_once() -> None:
         with subprocess.Popen([PROGRAM, "verify"], env=environment, text=True, stdout=pipe, stderr=pipe) as program:
             assert begun.wait(60)
             program.send_signal(signal.SIGINT)
-            said = program.communicate(timeout=20)
+            printed = program.communicate(timeout=20)
         ends.set()
 
-    assert (program.returncode, said) == (130, ("", ""))
+    assert (program.returncode, printed) == (130, ("", ""))
 
 
 def test_ctrl_c_is_quiet_while_the_program_starts(tmp_path: Path) -> None:
@@ -233,6 +233,6 @@ def test_ctrl_c_is_quiet_while_the_program_starts(tmp_path: Path) -> None:
         assert program.stdout
         loading = program.stdout.readline()
         program.send_signal(signal.SIGINT)
-        said = program.communicate(timeout=20)
+        printed = program.communicate(timeout=20)
 
-    assert (loading, program.returncode, said) == ("loading\n", 130, ("", ""))
+    assert (loading, program.returncode, printed) == ("loading\n", 130, ("", ""))

@@ -14,10 +14,10 @@ PARTS = st.lists(st.text(), min_size=1).filter(any)
 
 
 @given(PARTS, PARTS)
-def test_each_work_has_a_key_of_its_own(one: list[str], other: list[str]) -> None:
-    keys = key_of(*one), key_of(*other)
+def test_each_work_has_a_key_of_its_own(parts: list[str], other: list[str]) -> None:
+    keys = key_of(*parts), key_of(*other)
 
-    assert (keys[0] == keys[1]) == (one == other)
+    assert (keys[0] == keys[1]) == (parts == other)
     assert all(re.fullmatch(r"[!-~]{1,200}", key) for key in keys)
 
 

@@ -70,8 +70,8 @@ def test_the_killed_job_delivered_again_is_charged_once(shop: Served, clock: Clo
 
     with start(program, shop, 0) as again:
         assert again.stdout
-        said = again.stdout.read()
+        printed = again.stdout.read()
 
-    assert said == "drawing\ndrawn\n"
+    assert printed == "drawing\ndrawn\n"
     after = shop.service.balance()["credits"]
     assert (after["available"], after["held"]) == (6, 0)

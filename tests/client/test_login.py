@@ -158,7 +158,7 @@ def test_no_argument_is_a_secret() -> None:
     """Other users of the machine see arguments."""
     group = typer.main.get_command(app)
     groups = [group, *(command for command in group.commands.values() if hasattr(command, "commands"))]  # type: ignore[attr-defined]
-    commands = [command for one in groups for command in one.commands.values()]
+    commands = [command for subgroup in groups for command in subgroup.commands.values()]
 
     options = {option for command in commands for parameter in command.params for option in parameter.opts}
 

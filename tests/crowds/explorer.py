@@ -453,8 +453,8 @@ def check_table(table: State) -> None:
         raise Broken(f"claims {claims}, entries {keyed}")
     if any(lot.remaining < 0 for entry in entries for lot in entry.after.lots):
         raise Broken("spent twice")
-    for one, two in pairwise(entries):
-        if two.at < one.at:
+    for earlier, later in pairwise(entries):
+        if later.at < earlier.at:
             raise Broken("time runs backwards")
 
 

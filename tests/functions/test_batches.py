@@ -33,17 +33,17 @@ def test_each_item_has_the_result_that_it_gets_alone(service: Service) -> None:
         {"feature": "unheard"},
     ]
     alone = [
-        service("POST /v1/accounts/{account}/consumptions", "zoo", json=one, key=f"k{n}")
-        for n, one in enumerate(bodies)
+        service("POST /v1/accounts/{account}/consumptions", "zoo", json=single, key=f"k{n}")
+        for n, single in enumerate(bodies)
     ]
 
     answer = service.batch(*({"idempotency_key": f"k{n}", **body} for n, body in enumerate(bodies)))
 
-    assert statuses(answer) == [one.status for one in alone] == [201, 201, 402, 201, 402, 422]
-    for result, one in zip(answer.body["results"], alone, strict=True):
+    assert statuses(answer) == [single.status for single in alone] == [201, 201, 402, 201, 402, 422]
+    for result, single in zip(answer.body["results"], alone, strict=True):
         # The batch is one request: its id is no item's.
-        body = {name: value for name, value in one.body.items() if name != "request_id"}
-        expected = body | ({"status": 201, "replayed": False} if one.status == 201 else {})
+        body = {name: value for name, value in single.body.items() if name != "request_id"}
+        expected = body | ({"status": 201, "replayed": False} if single.status == 201 else {})
         assert result == expected
     stored = service.stored()
     assert lines(stored, "acme")[2:] == lines(stored, "zoo")[2:]

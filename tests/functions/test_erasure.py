@@ -172,7 +172,7 @@ def test_a_key_of_another_request_is_refused(shop: Service) -> None:
 
 @pytest.mark.parametrize("writes", range(1, 10))
 def test_an_interrupted_erasure_continues_and_counts_entries_once(shop: Service, writes: int) -> None:
-    """Seven entries in pages of two: a begun walk, three marks, four saved places, and the erasure's own entry."""
+    """Seven entries in pages of two: a begun walk, three placeholders, four saved places, the erasure's own entry."""
     client = shop.table.client
 
     with short_pages(client, 2):

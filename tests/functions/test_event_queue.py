@@ -38,9 +38,9 @@ class Bus:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
 
-    def put_events(self, **asked: Any) -> dict[str, Any]:
-        self.asked.append(asked)
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in asked["Entries"]]}
+    def put_events(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in request["Entries"]]}
 
 
 @dataclass
@@ -112,10 +112,10 @@ class Line:
 @pytest.fixture
 def line(service: Service) -> Iterator[Line]:
     with receiver() as running:
-        made = Line(service, running)
-        yield made
-        for queue in (made.queue, made.dead_letters):
-            made.sqs.delete_queue(QueueUrl=queue)
+        events_line = Line(service, running)
+        yield events_line
+        for queue in (events_line.queue, events_line.dead_letters):
+            events_line.sqs.delete_queue(QueueUrl=queue)
 
 
 def test_a_dead_letter_that_is_sent_again_is_delivered_and_signed(line: Line, service: Service, clock: Clock) -> None:
@@ -134,10 +134,13 @@ def test_a_dead_letter_that_is_sent_again_is_delivered_and_signed(line: Line, se
         pass
 
     again = line.receiver.received[len(refused) :]
-    assert [json.loads(one.body)["type"] for one in again] == ["prepaid.entry.plan_change", "prepaid.entry.grant"]
-    assert [one.body for one in again] == [one.body for one in refused]
-    assert [Verifier(SECRET).verify(one.body, one.headers)["id"] for one in again] == [
-        one.headers["webhook-id"] for one in refused
+    assert [json.loads(delivery.body)["type"] for delivery in again] == [
+        "prepaid.entry.plan_change",
+        "prepaid.entry.grant",
+    ]
+    assert [delivery.body for delivery in again] == [delivery.body for delivery in refused]
+    assert [Verifier(SECRET).verify(delivery.body, delivery.headers)["id"] for delivery in again] == [
+        delivery.headers["webhook-id"] for delivery in refused
     ]
     assert (line.receive(line.queue), line.receive(line.dead_letters)) == (None, None)
 

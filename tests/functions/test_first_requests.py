@@ -34,7 +34,7 @@ from tests.support.wire import Wire
 
 
 @dataclass(frozen=True)
-class Made:
+class Ids:
     """The ids of what the account has."""
 
     consumption: str
@@ -43,12 +43,12 @@ class Made:
 
 
 @pytest.fixture
-def made(service: Service) -> Made:
+def ids(service: Service) -> Ids:
     """An account with a grant, a consumption and a hold."""
     service.open()
     grant = service.give(100)["id"]
     consumption = service.spend(3, key="spent").body["id"]
-    return Made(consumption=consumption, hold=service.hold(2).body["id"], grant=grant)
+    return Ids(consumption=consumption, hold=service.hold(2).body["id"], grant=grant)
 
 
 def start_anew(service: Service, calls: list[str]) -> None:
@@ -92,24 +92,24 @@ def first(service: Service, act: Callable[[], object]) -> list[str]:
 
 # The catalog is the GetItem before an append.
 APPEND = ["GetItem", "Query", "TransactWriteItems"]
-type Ask = Callable[[Service, Made], Answer]
+type Ask = Callable[[Service, Ids], Answer]
 REQUESTS: dict[str, tuple[Ask, list[str]]] = {
     "consume": (lambda service, _: service.spend(), APPEND),
     "batch": (lambda service, _: service.batch(("a", 1), ("b", 2)), APPEND),
     "hold": (lambda service, _: service.hold(), APPEND),
     "capture": (
-        lambda service, made: service.capture(made.hold, 1),
+        lambda service, ids: service.capture(ids.hold, 1),
         ["GetItem", "Query", "GetItem", "TransactWriteItems"],
     ),
     "release": (
-        lambda service, made: service.release(made.hold),
+        lambda service, ids: service.release(ids.hold),
         ["GetItem", "GetItem", "Query", "TransactWriteItems"],
     ),
     "reverse": (
-        lambda service, made: service.reverse(made.consumption),
+        lambda service, ids: service.reverse(ids.consumption),
         ["GetItem", "Query", "GetItem", "BatchGetItem", "TransactWriteItems"],
     ),
-    "consumption by id": (lambda service, made: service(CONSUMPTION, id=made.consumption), ["GetItem"]),
+    "consumption by id": (lambda service, ids: service(CONSUMPTION, id=ids.consumption), ["GetItem"]),
     "consumption by key": (lambda service, _: service.find("spent"), ["GetItem", "GetItem"]),
     "quote": (lambda service, _: service.quote(), ["Query", "GetItem"]),
     "balance": (lambda service, _: service("GET /v1/accounts/{account}/balance"), ["Query", "GetItem"]),
@@ -136,7 +136,7 @@ REQUESTS: dict[str, tuple[Ask, list[str]]] = {
         ),
         APPEND,
     ),
-    "void": (lambda service, made: service.void(made.grant), ["GetItem", "GetItem", "Query", "TransactWriteItems"]),
+    "void": (lambda service, ids: service.void(ids.grant), ["GetItem", "GetItem", "Query", "TransactWriteItems"]),
     "erasure": (
         lambda service, _: service.erase("c"),
         ["GetItem", "cursor secret", "Query", "GetItem", "PutItem", "Query", "PutItem", "TransactWriteItems"],
@@ -146,11 +146,11 @@ REQUESTS: dict[str, tuple[Ask, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_first_request_makes_these_calls(service: Service, made: Made, name: str) -> None:
+def test_a_first_request_makes_these_calls(service: Service, ids: Ids, name: str) -> None:
     ask, calls = REQUESTS[name]
     answers: list[Answer] = []
 
-    assert first(service, lambda: answers.append(ask(service, made))) == calls
+    assert first(service, lambda: answers.append(ask(service, ids))) == calls
     assert answers[0].status in (200, 201)
 
 

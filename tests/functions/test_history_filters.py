@@ -22,8 +22,8 @@ def shop(service: Service, clock: Clock) -> Service:
     ):
         clock.now = datetime.fromisoformat(at)
         texts = {"customer": customer, "reference": reference}
-        asked = {"feature": "sticker"} | {name: text for name, text in texts.items() if text}
-        assert service(CONSUME, json=asked).status == 201
+        charge = {"feature": "sticker"} | {name: text for name, text in texts.items() if text}
+        assert service(CONSUME, json=charge).status == 201
     return service
 
 

@@ -51,7 +51,7 @@ def line(page: Page, number: int) -> str:
     return found[0]
 
 
-def said(html: str) -> str:
+def text_of(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
@@ -98,12 +98,12 @@ def test_lines_of_holds_and_reversals_have_their_names(shop: Service, language: 
     until, refers_to, used = NAMES[language]
     for number, title in zip((3, 4, 6, 8), TITLES[language], strict=False):
         assert re.search(rf"<summary>{title}\S", line(page, number))
-    assert f"{until} " in said(line(page, 3))
-    assert used in said(line(page, 4))
-    assert f"{refers_to} 3" in said(line(page, 4))
-    assert f"{refers_to} 5" in said(line(page, 6))
-    assert f"{refers_to} 7" in said(line(page, 8))
-    assert "the job failed" in said(line(page, 8))
+    assert f"{until} " in text_of(line(page, 3))
+    assert used in text_of(line(page, 4))
+    assert f"{refers_to} 3" in text_of(line(page, 4))
+    assert f"{refers_to} 5" in text_of(line(page, 6))
+    assert f"{refers_to} 7" in text_of(line(page, 8))
+    assert "the job failed" in text_of(line(page, 8))
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ def test_each_new_type_has_a_filter(shop: Service, kind: str, expected: list[int
 def test_an_erasure_has_its_name(shop: Service, language: str) -> None:
     shop.erase("customer-118")
 
-    assert TITLES[language][-1] in said(line(entered(shop, language).open(f"{HISTORY}?type=erasure"), 10))
+    assert TITLES[language][-1] in text_of(line(entered(shop, language).open(f"{HISTORY}?type=erasure"), 10))
 
 
 def test_a_capture_shows_its_use_beside_its_texts(shop: Service) -> None:
-    assert "Banho · customer-118 · usadas: 4" in said(line(entered(shop).open(HISTORY), 4))
+    assert "Banho · customer-118 · usadas: 4" in text_of(line(entered(shop).open(HISTORY), 4))
 
     shop.erase("customer-118")
 
-    assert "apagado · usadas: 4" in said(line(entered(shop).open(HISTORY), 4))
+    assert "apagado · usadas: 4" in text_of(line(entered(shop).open(HISTORY), 4))
 
 
 @pytest.mark.parametrize(("number", "earlier"), [(8, 7), (9, 4)])

@@ -328,8 +328,8 @@ class Bus:
         self.answer = answer
         self.asked: list[dict[str, Any]] = []
 
-    def put_events(self, **asked: Any) -> Any:
-        self.asked.append(asked)
+    def put_events(self, **request: Any) -> Any:
+        self.asked.append(request)
         return self.answer
 
 

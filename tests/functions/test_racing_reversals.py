@@ -11,9 +11,9 @@ from tests.support.wire import Wire
 CASES = [(0, 4, 4, 8), (1, 3, 3, 8), (0, 6, 1, 5), (1, 1, 1, 7)]
 
 
-@pytest.mark.parametrize(("before", "asked", "rival", "available"), CASES)
+@pytest.mark.parametrize(("before", "requested", "rival", "available"), CASES)
 def test_two_reversals_at_once_return_each_unit_once(
-    service: Service, before: int, asked: int, rival: int, available: int
+    service: Service, before: int, requested: int, rival: int, available: int
 ) -> None:
     """The rival writes after the other reversal read the count and before it writes. Six of ten credits are spent."""
     service.open(credits=10)
@@ -22,9 +22,9 @@ def test_two_reversals_at_once_return_each_unit_once(
         service.reverse(charge, before)
     with Wire.tapped(service.table.client) as wire:
         wire.plan("TransactWriteItems", lambda _: (service.reverse(charge, rival), None)[1])
-        answer = service.reverse(charge, asked)
+        answer = service.reverse(charge, requested)
 
-    served = asked + rival + before <= 6
+    served = requested + rival + before <= 6
     assert answer.status == (201 if served else 409)
     assert service.balance()["credits"]["available"] == available
     assert types(service.stored()).count("reversal") == bool(before) + 1 + served

@@ -96,7 +96,7 @@ def test_an_accepted_event_leaves_the_queue(
 
     assert deliver()
 
-    assert [(one.path, one.body) for one in receiving.received] == [("/hooks", TEXT)]
+    assert [(delivery.path, delivery.body) for delivery in receiving.received] == [("/hooks", TEXT)]
     assert (deliver.hidden, deliver.given_up) == ([], [])
     assert output.metric("EndpointDeliveries") == [1]
 
@@ -122,7 +122,7 @@ def test_a_refused_event_stays_and_waits(deliver: Deliverer, receiving: Receiver
     assert not deliver()
 
     # A redirect isn't followed: nobody promised that its target is the platform's.
-    assert [one.path for one in receiving.received] == ["/hooks"]
+    assert [delivery.path for delivery in receiving.received] == ["/hooks"]
     assert (deliver.hidden, deliver.given_up) == ([5], [])
     assert output.metric("EndpointDeliveriesFailed") == [1]
 
@@ -201,7 +201,7 @@ def test_the_pauses_grow_to_eleven_hours(deliver: Deliverer, receiving: Receiver
 
 
 @pytest.mark.parametrize(
-    ("status", "asked", "seconds"),
+    ("status", "retry_after", "seconds"),
     [
         (429, "60", 60),
         (503, "60", 60),
@@ -214,9 +214,9 @@ def test_the_pauses_grow_to_eleven_hours(deliver: Deliverer, receiving: Receiver
     ],
 )
 def test_retry_after_is_honoured(
-    deliver: Deliverer, receiving: Receiver, status: int, asked: str, seconds: int
+    deliver: Deliverer, receiving: Receiver, status: int, retry_after: str, seconds: int
 ) -> None:
-    answers(receiving, Answer(status, {"retry-after": asked}))
+    answers(receiving, Answer(status, {"retry-after": retry_after}))
 
     deliver()
 
@@ -271,7 +271,7 @@ def test_another_address_is_not_stopped(deliver: Deliverer, receiving: Receiver)
     deliver.at(f"{receiving.url}/new")
 
     assert deliver()
-    assert [one.path for one in receiving.received] == ["/hooks", "/hooks/new"]
+    assert [delivery.path for delivery in receiving.received] == ["/hooks", "/hooks/new"]
 
 
 def test_a_stop_ends_with_its_row(deliver: Deliverer, receiving: Receiver, service: Service) -> None:

@@ -103,15 +103,15 @@ def delivery(data: bytes) -> None:
     """Ways, a newline, a header, a newline, a body: accepted only with the right signature over these very bytes."""
     ways, _, rest = data.partition(b"\n")
     header, _, raw = rest.partition(b"\n")
-    made = Delivery(ways.decode("latin-1"), header.decode("latin-1"), raw)
-    event = made.event
+    delivery = Delivery(ways.decode("latin-1"), header.decode("latin-1"), raw)
+    event = delivery.event
     stand = Stand()
     with standing(stand):
         response = webhook_handler(stand)(event, Context())
     response = json.loads(json.dumps(response))
     status, body = response["statusCode"], json.loads(response["body"])
     check_answer(WEBHOOK, status, response["headers"]["Content-Type"], body)
-    if not believable(event, made.signature):
+    if not believable(event, delivery.signature):
         assert status in REFUSED, (status, body)
         assert stand.fetched == [], "an unexpected object was fetched from Stripe"
         assert stand.database.snapshot(TABLE) == {}, "an unexpected row was written"

@@ -88,12 +88,12 @@ def check_event(event: Event) -> None:
 
 def cursor(data: bytes) -> None:
     """A cursor, then the list that it is used for: refused, or issued for exactly that list."""
-    made, account, name, value = split(data, 4)
+    forged, account, name, value = split(data, 4)
     filters = {name: value} if name else {}
-    for text in (made, sign_cursor("7", LISTING, account, filters, CURSOR_SECRETS)):
+    for text in (forged, sign_cursor("7", LISTING, account, filters, CURSOR_SECRETS)):
         found = position(text, account, filters)
         if found is None:
-            assert text == made, "our own cursor is refused"
+            assert text == forged, "our own cursor is refused"
             continue
         assert text == sign_cursor(found, LISTING, account, filters, CURSOR_SECRETS)
         assert position(text, account, filters, secrets=OTHER_SECRETS) is None

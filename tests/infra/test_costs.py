@@ -51,7 +51,7 @@ def test_resources_are_counted_as_the_template_has_them() -> None:
 
 def test_an_idle_stack_is_counted_without_the_webhook() -> None:
     template = read_template()
-    conditional = {name for name, made in template["Resources"].items() if made.get("Condition") == WEBHOOK}
+    conditional = {name for name, resource in template["Resources"].items() if resource.get("Condition") == WEBHOOK}
 
     without = without_webhook(template)["Resources"]
 
@@ -88,9 +88,9 @@ def test_a_debit_has_the_write_units_that_the_database_reports() -> None:
 
 
 def test_checking_what_is_new_costs_a_small_part_of_making_it() -> None:
-    made = sum(cost.dollars for cost in per_million_debits())
+    dollars = sum(cost.dollars for cost in per_million_debits())
 
-    assert MILLION * recent_pass_of_a_debit() < made / 50
+    assert MILLION * recent_pass_of_a_debit() < dollars / 50
 
 
 def test_the_whole_table_once_a_week_costs_a_seventh_of_once_a_day() -> None:

@@ -61,12 +61,12 @@ def figures(graphs: list[Widget]) -> list[list[Any]]:
 
 
 def test_widgets_fit_the_grid_and_do_not_overlap(dashboard: dict[str, Any]) -> None:
-    places = [(one["x"], one["y"], one["x"] + one["width"], one["y"] + one["height"]) for one in dashboard["widgets"]]
+    places = [(box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]) for box in dashboard["widgets"]]
 
     assert all(0 <= left < right <= COLUMNS and 0 <= top < bottom for left, top, right, bottom in places)
-    for one, other in combinations(places, 2):
-        beside = one[2] <= other[0] or other[2] <= one[0]
-        assert beside or one[3] <= other[1] or other[3] <= one[1], f"{one} overlaps {other}"
+    for first, other in combinations(places, 2):
+        beside = first[2] <= other[0] or other[2] <= first[0]
+        assert beside or first[3] <= other[1] or other[3] <= first[1], f"{first} overlaps {other}"
     # No gap: each row is full.
     assert sum((right - left) * (bottom - top) for left, top, right, bottom in places) == COLUMNS * max(
         bottom for *_, bottom in places
@@ -125,7 +125,7 @@ def test_no_graph_mixes_units(graphs: list[Widget]) -> None:
 
 def test_every_alarm_that_each_stack_has_is_shown(dashboard: dict[str, Any]) -> None:
     resources = read_template()["Resources"]
-    alarms = {name: made for name, made in resources.items() if made["Type"] == "AWS::CloudWatch::Alarm"}
+    alarms = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
 
     [shown] = [widget["properties"]["alarms"] for widget in dashboard["widgets"] if widget["type"] == "alarm"]
 

@@ -111,7 +111,7 @@ def aws(api_url: str, stripe_url: str) -> DescribedAws:
         "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
         "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
     }
-    alarms = [name for name, made in TEMPLATE["Resources"].items() if made["Type"] == "AWS::CloudWatch::Alarm"]
+    alarms = [name for name, resource in TEMPLATE["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"]
     return DescribedAws(
         {
             "DescribeStacks": {"Stacks": [stack]},
@@ -165,9 +165,9 @@ def test_the_pipeline_may_ask_what_the_check_asks(aws: DescribedAws) -> None:
 
     assert found(aws) == []
 
-    asked = {operation for operation, _ in aws.asked}
+    called = {operation for operation, _ in aws.asked}
     # API Gateway's rights are the methods of its API.
-    assert asked - rights == {"GetRoutes", "GetAuthorizers"}
+    assert called - rights == {"GetRoutes", "GetAuthorizers"}
     assert "GET" in rights
 
 
@@ -260,7 +260,11 @@ def test_an_event_source_that_starts_nothing_is_named(aws: DescribedAws) -> None
 
 def test_an_event_source_that_is_gone_is_named(aws: DescribedAws) -> None:
     listed: Any = aws.answers["ListStackResources"]
-    kept = [made for made in listed["StackResourceSummaries"] if made["LogicalResourceId"] != "PublishFunctionChanges"]
+    kept = [
+        resource
+        for resource in listed["StackResourceSummaries"]
+        if resource["LogicalResourceId"] != "PublishFunctionChanges"
+    ]
     aws.answers["ListStackResources"] = {"StackResourceSummaries": kept}
 
     assert found(aws) == ["event sources: PublishFunction has no event source Changes: nothing starts it"]
@@ -268,7 +272,11 @@ def test_an_event_source_that_is_gone_is_named(aws: DescribedAws) -> None:
 
 def test_a_stack_without_a_webhook_needs_no_queue(aws: DescribedAws) -> None:
     listed: Any = aws.answers["ListStackResources"]
-    without = [made for made in listed["StackResourceSummaries"] if not made["LogicalResourceId"].startswith("Deliver")]
+    without = [
+        resource
+        for resource in listed["StackResourceSummaries"]
+        if not resource["LogicalResourceId"].startswith("Deliver")
+    ]
     aws.answers["ListStackResources"] = {"StackResourceSummaries": without}
 
     assert found(aws) == []
@@ -360,7 +368,9 @@ def test_every_check_of_the_stack_itself_is_named(aws: DescribedAws) -> None:
     listed: Any = aws.answers["ListStackResources"]
     aws.answers["ListStackResources"] = {
         "StackResourceSummaries": [
-            made for made in listed["StackResourceSummaries"] if made["LogicalResourceId"] != "WebhooksRejected"
+            resource
+            for resource in listed["StackResourceSummaries"]
+            if resource["LogicalResourceId"] != "WebhooksRejected"
         ]
     }
 

@@ -128,7 +128,7 @@ def test_each_command_in_a_sentence_is_one_that_aws_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("lambda put-function-concurrencies --function-name f", "lambda has no put-function-concurrencies"),
         ("lambda put-function-concurrency --function-name f", "ReservedConcurrentExecutions"),
@@ -138,8 +138,8 @@ def test_each_command_in_a_sentence_is_one_that_aws_takes() -> None:
         ("cloudformation deploy --template-path t", "template-path"),
     ],
 )
-def test_a_wrong_command_is_noticed(line: str, said: str) -> None:
-    assert said in wrong(tuple(shlex.split(line)))
+def test_a_wrong_command_is_noticed(line: str, message: str) -> None:
+    assert message in wrong(tuple(shlex.split(line)))
 
 
 def test_an_option_that_an_operation_lacks_is_noticed() -> None:

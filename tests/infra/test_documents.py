@@ -38,6 +38,13 @@ def test_every_relative_link_leads_to_a_file_and_heading(document: Path) -> None
     assert broken == []
 
 
+def test_no_document_needs_uv_on_the_path() -> None:
+    """`make` may have installed it into .local only."""
+    commands = {document: re.findall(r"\buv (?:run|sync|pip)\b", document.read_text("utf-8")) for document in DOCUMENTS}
+
+    assert {document.name for document, found in commands.items() if found} == set()
+
+
 def test_callers_find_every_status_and_code_of_the_contract() -> None:
     operations = [
         operation
@@ -81,6 +88,20 @@ def test_maintainers_find_every_kind_of_row() -> None:
 
     assert {name for row in rows for part in row for name in re.findall(rf"`({names})", part)} >= texts
     assert len(texts) > 20
+
+
+def test_maintainers_find_every_part_of_the_product() -> None:
+    layer = ROOT / "layers/prepaid/prepaid"
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    [tree] = re.findall(r"^## Find your way\n(.*?)^## ", text, re.DOTALL | re.MULTILINE)
+
+    parts = {path.stem for path in layer.iterdir() if "__" not in path.stem}
+    use_cases = {path.stem for path in (layer / "use_cases").iterdir() if "__" not in path.stem}
+
+    assert parts - set(re.findall(r"\w+", tree)) == set()
+    assert parts - set(re.findall(r"\w+", (layer / "__init__.py").read_text("utf-8"))) == set()
+    assert use_cases - set(re.findall(r"\w+", tree)) == set()
+    assert len(use_cases) > 15
 
 
 def test_operators_find_every_code_of_the_verifier() -> None:

@@ -39,7 +39,7 @@ def template(**more: Any) -> str:
 
 def names(cloud: Cloud) -> dict[str, str]:
     described = client(cloud, "cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
-    return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in described}
+    return {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in described}
 
 
 def test_a_stack_created_again_overwrites_nothing_that_was_kept(cloud: Cloud) -> None:

@@ -175,7 +175,7 @@ def test_cloudformation_has_each_right_of_a_handler_or_a_reason(template: Templa
     granted = {action for statement in statements(roles, "Execution") for action in actions_of(statement)}
     by_name = {action for action in granted if not action.endswith("*")}
     reasoned = set[str]().union(*LEFT_OUT.values())
-    kinds = {made["Type"] for made in template["Resources"].values()}
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
 
     missing = {
         (kind, right)
@@ -189,7 +189,7 @@ def test_cloudformation_has_each_right_of_a_handler_or_a_reason(template: Templa
 
 def test_each_reason_is_about_a_right_that_a_handler_has(template: Template, roles: Template) -> None:
     granted = {action for statement in statements(roles, "Execution") for action in actions_of(statement)}
-    kinds = {made["Type"] for made in template["Resources"].values()}
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
     needed = set[str]().union(*map(handlers_rights, kinds))
     reasoned = set[str]().union(*LEFT_OUT.values())
 
@@ -198,7 +198,7 @@ def test_each_reason_is_about_a_right_that_a_handler_has(template: Template, rol
 
 
 def test_cloudformation_has_no_other_right(template: Template, roles: Template) -> None:
-    kinds = {made["Type"] for made in template["Resources"].values()}
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
     needed = {right.lower() for kind in kinds for right in handlers_rights(kind)}
     granted = {action for statement in statements(roles, "Execution") for action in actions_of(statement)}
 
@@ -340,8 +340,8 @@ def arns(value: Any, template: Template) -> Iterator[str]:
         case str():
             yield value
         case list():
-            for one in value:
-                yield from arns(one, template)
+            for item in value:
+                yield from arns(item, template)
         case {"Fn::If": [_, yes, no]}:
             yield from arns([yes, no], template)
         case {"Fn::Sub": sub}:
@@ -352,11 +352,11 @@ def arns(value: Any, template: Template) -> Iterator[str]:
         case {"Ref": "AWS::NoValue"}:
             return
         case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
-            made = template["Resources"][name]
-            group = text(made["Properties"].get("LogGroupName", {"Fn::Sub": ""})["Fn::Sub"]).removeprefix(
+            resource = template["Resources"][name]
+            group = text(resource["Properties"].get("LogGroupName", {"Fn::Sub": ""})["Fn::Sub"]).removeprefix(
                 "/aws/lambda/"
             )
-            arn = "arn:aws:" + NAMED[made["Type"]].format(place=f"{REGION}:{ACCOUNT}", name=name, group=group)
+            arn = "arn:aws:" + NAMED[resource["Type"]].format(place=f"{REGION}:{ACCOUNT}", name=name, group=group)
             # A stream is a part of its table.
             yield f"{arn}/stream/1" if value.get("Fn::GetAtt", [None, None])[1] == "StreamArn" else arn
         case _:
@@ -393,7 +393,7 @@ def test_the_boundary_allows_what_each_role_of_the_stack_needs(template: Templat
 
 
 def test_the_boundary_keeps_a_role_to_the_secrets_of_its_stack(roles: Template) -> None:
-    [reading] = [one for one in boundary(roles) if "secretsmanager:GetSecretValue" in actions_of(one)]
+    [reading] = [statement for statement in boundary(roles) if "secretsmanager:GetSecretValue" in actions_of(statement)]
 
     assert reading["Condition"] == {
         "StringEquals": {"aws:ResourceTag/aws:cloudformation:stack-name": {"Ref": "StackName"}}

@@ -116,4 +116,4 @@ def test_a_canary_shifts_every_alias_and_watches_alarms() -> None:
 
 
 def test_without_a_canary_there_is_no_codedeploy() -> None:
-    assert not [made for made in processed(SOURCE)["Resources"].values() if "CodeDeploy" in made["Type"]]
+    assert not [resource for resource in processed(SOURCE)["Resources"].values() if "CodeDeploy" in resource["Type"]]

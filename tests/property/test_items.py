@@ -159,7 +159,7 @@ FOUND: dict[type, dict[str, Any]] = {
 }
 
 
-def asked(operation: Claimable) -> Claimable:
+def as_requested(operation: Claimable) -> Claimable:
     """The operation as its client asked for it: without actor, texts and found fields."""
     texts = {field.name: None for field in fields(operation) if field.name in TEXTS}
     return replace(operation, **{"actor": "", **texts, **FOUND.get(type(operation), {})})
@@ -278,7 +278,7 @@ def test_one_instant_hashes_alike_in_whatever_offset_it_was_written(grant: Grant
 
 @given(first=operations, second=operations)
 def test_two_requests_hash_alike_only_if_they_ask_the_same(first: Claimable, second: Claimable) -> None:
-    assert (request_hash(first) == request_hash(second)) == (asked(first) == asked(second))
+    assert (request_hash(first) == request_hash(second)) == (as_requested(first) == as_requested(second))
 
 
 @given(

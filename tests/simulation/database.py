@@ -97,11 +97,11 @@ class Database:
 
     def _batch_get(self, request: dict[str, Any]) -> Answer:
         _know(request, "RequestItems")
-        [(name, asked)] = request["RequestItems"].items()
-        _know(asked, "Keys", "ConsistentRead")
-        if not asked.get("ConsistentRead"):
+        [(name, wanted_keys)] = request["RequestItems"].items()
+        _know(wanted_keys, "Keys", "ConsistentRead")
+        if not wanted_keys.get("ConsistentRead"):
             raise NotImplementedError("the service makes consistent reads only")
-        rows, wanted = self._rows({"TableName": name}), [key_in(key) for key in asked["Keys"]]
+        rows, wanted = self._rows({"TableName": name}), [key_in(key) for key in wanted_keys["Keys"]]
         if not 1 <= len(wanted) <= MAX_BATCH_KEYS or len(set(wanted)) < len(wanted):
             raise invalid("Provided list of item keys contains duplicates, or not 1 to 100 of them")
         return {"Responses": {name: [found for key in wanted if (found := rows.get(key)) is not None]}}

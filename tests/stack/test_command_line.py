@@ -64,5 +64,5 @@ def test_events_are_forwarded_to_an_endpoint(prepaid: CommandLine, api: HttpApi)
         done = prepaid("events", "listen", *where, "--after", "0", "--no-follow", "--json")
 
     secret = json.loads(done.stdout.splitlines()[0])["secret"]
-    events = [Webhook(secret).verify(one.body, one.headers) for one in endpoint.received]
+    events = [Webhook(secret).verify(delivery.body, delivery.headers) for delivery in endpoint.received]
     assert events == api(EVENTS, account).body["events"]

@@ -27,9 +27,9 @@ def listed(api: HttpApi, state: str) -> list[tuple[str, str]]:
 
 
 def test_a_purchase_is_listed_in_its_newest_state_only(api: HttpApi, storefront: StackStorefront) -> None:
-    one, other = api.open(new_account()), api.open(new_account())
-    paid, refunded, waiting = (storefront.order(account) for account in (one, other, one))
-    assert listed(api, "open")[:3] == [(one, waiting.purchase), (other, refunded.purchase), (one, paid.purchase)]
+    first, other = api.open(new_account()), api.open(new_account())
+    paid, refunded, waiting = (storefront.order(account) for account in (first, other, first))
+    assert listed(api, "open")[:3] == [(first, waiting.purchase), (other, refunded.purchase), (first, paid.purchase)]
 
     for shop in (paid, refunded):
         storefront.session(shop, "pay", method="card")
@@ -37,14 +37,14 @@ def test_a_purchase_is_listed_in_its_newest_state_only(api: HttpApi, storefront:
     storefront.session(waiting, "confirm", method="pix")
     storefront.drain()
 
-    ours = {one, other}
+    ours = {first, other}
     found = {
         state: [purchase for purchase in listed(api, state) if purchase[0] in ours] for state in get_args(PurchaseState)
     }
     assert {state: purchases for state, purchases in found.items() if purchases} == {
-        "granted": [(one, paid.purchase)],
+        "granted": [(first, paid.purchase)],
         "refunded": [(other, refunded.purchase)],
-        "pending": [(one, waiting.purchase)],
+        "pending": [(first, waiting.purchase)],
     }
 
 

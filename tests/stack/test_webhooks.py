@@ -35,8 +35,8 @@ def test_debits_arrive_signed_and_in_order(api: HttpApi, stack: Stack, webhook: 
 
     got = webhook.bodies(account)
     verifier = Webhook(stack.addresses.events_secret)
-    assert [verifier.verify(one.body, one.headers) for one in got] == expected
-    assert [one.headers["webhook-id"] for one in got] == [event["id"] for event in expected]
+    assert [verifier.verify(delivery.body, delivery.headers) for delivery in got] == expected
+    assert [delivery.headers["webhook-id"] for delivery in got] == [event["id"] for event in expected]
 
 
 def test_an_account_waits_for_its_failed_event_alone(api: HttpApi, webhook: Receiver) -> None:
@@ -57,9 +57,9 @@ def test_an_account_waits_for_its_failed_event_alone(api: HttpApi, webhook: Rece
     api.give(1, quick)
     wait_for(lambda: len(webhook.bodies(slow)) >= 5 and len(webhook.bodies(quick)) >= 2)
 
-    numbers = [json.loads(one.body)["data"]["entry"] for one in webhook.bodies(slow)]
+    numbers = [json.loads(delivery.body)["data"]["entry"] for delivery in webhook.bodies(slow)]
     assert numbers == [1, 2, 3, 3, 4]
-    first, again = [one for one in webhook.bodies(slow) if '"entry":3' in one.body]
+    first, again = [delivery for delivery in webhook.bodies(slow) if '"entry":3' in delivery.body]
     assert first.headers["webhook-id"] == again.headers["webhook-id"]
     assert again.at - first.at >= 4
 

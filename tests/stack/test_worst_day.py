@@ -44,7 +44,7 @@ def steps(heading: str) -> list[str]:
     return [block.replace("STACK_NAME=prepaid\n", f"STACK_NAME={NAME}\n") for block in blocks(RUNBOOK, heading)]
 
 
-def said(shell: OperatorsShell, line: str) -> str:
+def output_of(shell: OperatorsShell, line: str) -> str:
     """What a `make verify` of the runbook prints. Its exit code says whether it found something."""
     text = RUNBOOK.read_text("utf-8")
     assert f"    {line}\n" in text or f"`{line}`" in text, line
@@ -183,12 +183,12 @@ def restored(mortal: Mortal, lived: Lived) -> Restored:
     shell.run(*steps("1. Stop all writers"))
     refused = exchange("POST", f"{lived.old.api_url}/v1/webhooks/stripe", b"{}", {})
     shell.run(*steps("2. Restore to a new table"))
-    found = [said(shell, 'make verify TABLE="$RESTORED" RESTORED=1')]
+    found = [output_of(shell, 'make verify TABLE="$RESTORED" RESTORED=1')]
     [take_back] = steps("3. Verify it before anything writes to it")
     for row in (keys.entry(account, lived.half), keys.published(account)):
         partition, sort = row["PK"]["S"], row["SK"]["S"]
         shell.run(take_back.replace("ACCOUNT#acc_5f2b8c", partition).replace("ENTRY#000000000042", sort))
-    found.append(said(shell, 'make verify TABLE="$RESTORED" RESTORED=1'))
+    found.append(output_of(shell, 'make verify TABLE="$RESTORED" RESTORED=1'))
     switch_on_stream, *start_reconciliation = steps("4. Point the stack at it")
     mortal.with_table(shell.run(switch_on_stream))
     with pytest.raises(SettingsError, match=f"works on its own table, .*{CHANGE}"):
@@ -206,7 +206,7 @@ def restored(mortal: Mortal, lived: Lived) -> Restored:
     replayed = {key: spend(api, account, key).replayed for key in SENT}
     assert all(spend(api, account, key).replayed for key in SENT)
     credits["sent again"] = available(api, account)
-    found.append(said(shell, 'make verify TABLE="$RESTORED"'))
+    found.append(output_of(shell, 'make verify TABLE="$RESTORED"'))
     return Restored(stack, found, refused, runs, credits, replayed)
 
 
@@ -307,7 +307,7 @@ def test_a_deleted_stack_is_created_again_under_its_name(
     fresh = HttpApi(new.api_url, {"service": token(old, again.noted["ServiceClientId"])})
     assert not spend(fresh, account, "created-again").replayed
     assert api.manager_session(account)
-    assert "nothing found" in said(mortal.shell, 'make verify TABLE="$(output TableName)"')
+    assert "nothing found" in output_of(mortal.shell, 'make verify TABLE="$(output TableName)"')
     assert not {"UserPoolId", "TokenUrl", "ServiceClientId"} & new.outputs.keys()
     # The table that the new stack made for itself is another one, and empty.
     assert mortal.rows(new.resources["Table"]) == 0

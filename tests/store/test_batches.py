@@ -21,8 +21,8 @@ LOST: dict[str, Fault] = {"timed out": answer_lost, "reset": reset_after_commit}
 
 def batch(driver: StoreDriver, items: Sequence[tuple[str, int]], *, at: datetime = NOW) -> tuple[Outcome, ...]:
     """Stickers by key and quantity."""
-    asked = [KeyedDebit(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
-    return append_each(driver.table, "acme", asked, catalog=driver.catalog, now=at, crowds=Crowds())
+    debits = [KeyedDebit(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
+    return append_each(driver.table, "acme", debits, catalog=driver.catalog, now=at, crowds=Crowds())
 
 
 def numbers(outcomes: Sequence[Outcome]) -> list[int]:
@@ -215,6 +215,6 @@ def test_parallel_batches_and_debits_spend_each_credit_once(driver: StoreDriver)
 
     answers = at_once(ask, range(40), threads=8)
 
-    served = sorted(number for told in answers for number in told if number)
+    served = sorted(number for answer in answers for number in answer if number)
     assert served == list(range(3, 103))
     assert audit(stored(driver.table)).available == 0

@@ -116,11 +116,11 @@ def test_a_session_made_after_it_is_replayed_by_an_old_process(driver: StoreDriv
 
 
 def test_a_retry_after_the_rotation_gets_the_same_link(driver: StoreDriver) -> None:
-    made = make_link(driver.table, "acme", "k", WANTED, BEFORE, now=NOW)
+    link = make_link(driver.table, "acme", "k", WANTED, BEFORE, now=NOW)
 
     again = make_link(driver.table, "acme", "k", WANTED, AFTER, now=NOW)
 
-    assert (again.token, again.replayed) == (made.token, True)
+    assert (again.token, again.replayed) == (link.token, True)
     newer = make_link(driver.table, "acme", "k2", WANTED, AFTER, now=NOW)
     assert make_link(driver.table, "acme", "k2", WANTED, BEFORE, now=NOW).token == newer.token
 
@@ -148,16 +148,16 @@ def test_a_guess_while_the_code_moves_stays_counted(driver: StoreDriver, rival: 
 
 
 def test_an_account_without_a_code_asks_for_no_pepper(driver: StoreDriver) -> None:
-    asked: list[str] = []
+    calls: list[str] = []
 
     def again() -> Mapping[int, str]:
-        asked.append("the secret")
+        calls.append("the secret")
         return SECRET
 
     codes = replace(CODES, peppers=Versions({2: "second"}, again))
 
     assert try_code(driver, CODE, codes=codes) == "wrong"
-    assert asked == []
+    assert calls == []
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -125,7 +125,7 @@ def test_an_account_is_in_one_thread_at_a_time(driver: StoreDriver, names: list[
     lock = Lock()
 
     def watched(act: Callable[[Any], Any]) -> Callable[[list[DueRow]], Any]:
-        def one(rows: list[DueRow]) -> Any:
+        def act_alone(rows: list[DueRow]) -> Any:
             [account] = {row.account for row in rows}
             with lock:
                 assert account not in busy
@@ -137,7 +137,7 @@ def test_an_account_is_in_one_thread_at_a_time(driver: StoreDriver, names: list[
                 with lock:
                     busy.remove(account)
 
-        return one
+        return act_alone
 
     with ThreadPoolExecutor(8) as pool:
         run(driver, lambda act, arguments: pool.map(watched(act), arguments))

@@ -202,7 +202,7 @@ def test_a_purchase_is_paid_and_refunded_across_versions(sides: Sides) -> None:
     refunded = delivered(sides, sides.first, bought["id"])
 
     assert (granted["state"], spent.status, refunded["state"]) == ("granted", 201, "refunded")
-    assert [one["id"] for one in sides.second(PURCHASES).body["purchases"]] == [bought["id"]]
+    assert [purchase["id"] for purchase in sides.second(PURCHASES).body["purchases"]] == [bought["id"]]
     assert sides.agree()
 
 

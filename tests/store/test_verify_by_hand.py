@@ -51,10 +51,10 @@ def test_a_table_that_cannot_be_read_is_said_in_a_sentence(
 ) -> None:
     code = verify.main(["--table", "no-such-table"], verify.Limits(folder=tmp_path))
 
-    said = capsys.readouterr().err
+    stderr = capsys.readouterr().err
     assert code == verify.FAILED
-    assert said.startswith("make verify: An error occurred (ResourceNotFoundException)")
-    assert len(said.splitlines()) == 1
+    assert stderr.startswith("make verify: An error occurred (ResourceNotFoundException)")
+    assert len(stderr.splitlines()) == 1
 
 
 class Pages:

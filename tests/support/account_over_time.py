@@ -414,11 +414,11 @@ def check_alerts(entries: list[Entry], catalogs: dict[int, Catalog]) -> None:
         events = events_of(before, entry, catalogs[entry.catalog_version])
         ids += [event.id for event in events]
         assert [event.data["entry"] for event in events] == [entry.number] * len(events)
-        for alert, mark in (("credits_low", entry.after.terms.low_credit_threshold), ("credits_exhausted", 0)):
+        for alert, level in (("credits_low", entry.after.terms.low_credit_threshold), ("credits_exhausted", 0)):
             raised = alert in alerts_in(events)
-            below = entry.after.available <= mark
+            below = entry.after.available <= level
             assert not raised or (below and armed[alert])
-            # An entry that changes terms moves no credits, so only it may take the account below its mark unreported.
+            # An entry that changes terms moves no credits, so only it may take the account below its level unreported.
             assert raised or not (below and armed[alert]) or entry.type == "plan_change"
             armed[alert] = not below
         assert ("credits_owed" in alerts_in(events)) == (entry.owed > 0)

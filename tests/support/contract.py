@@ -156,12 +156,12 @@ def closed(node: Any) -> Any:
         return [closed(item) for item in node]
     if not isinstance(node, dict):
         return node
-    made = {name: closed(value) for name, value in node.items()}
+    strict = {name: closed(value) for name, value in node.items()}
     if isinstance(node.get("properties"), dict):
-        made.setdefault("additionalProperties", False)
+        strict.setdefault("additionalProperties", False)
     if node.get("format") == "date-time":
-        made["pattern"] = INSTANT
-    return made
+        strict["pattern"] = INSTANT
+    return strict
 
 
 def _escaped(part: str) -> str:

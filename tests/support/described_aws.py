@@ -34,7 +34,7 @@ class DescribedAws:
 
     def client(self, service: str) -> Any:
         """A client of botocore's own, whose requests are answered here."""
-        made = _session().client(service)
+        client = _session().client(service)
         sent: dict[str, Mapping[str, Any]] = {}
 
         def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
@@ -51,6 +51,6 @@ class DescribedAws:
                 validate_parameters(response, model.output_shape)
             return AWSResponse("", 200, HTTPHeaders(), None), response
 
-        made.meta.events.register("before-parameter-build.*.*", note)
-        made.meta.events.register_first("before-call.*.*", answer)
-        return made
+        client.meta.events.register("before-parameter-build.*.*", note)
+        client.meta.events.register_first("before-call.*.*", answer)
+        return client

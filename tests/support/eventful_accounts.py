@@ -208,15 +208,15 @@ def publish(driver: StoreDriver) -> None:
 
 
 def wait_in_a_crowd(driver: StoreDriver, account: str, at: datetime) -> None:
-    """A debit that leaves a row and carries the one of another request along; and a mark."""
+    """A debit that leaves a row and carries the one of another request along; and a tombstone."""
     place = read_tail(driver.table, account).entry.number
     version = {"N": str(driver.catalog.version)}
     row = a_waiting_row(account, place, int(at.timestamp() * 1000) - 1000, "carried", catalog=version)
     put(driver.table, {"Item": row})
     driver.crowds.note(account)
     driver.debit(1, account=account, key="in a crowd", at=at)
-    mark = a_waiting_row(account, place + 1, int(at.timestamp() * 1000), "gave up")
-    put(driver.table, {"Item": {name: mark[name] for name in ("PK", "SK", "ttl")}})
+    tombstone = a_waiting_row(account, place + 1, int(at.timestamp() * 1000), "gave up")
+    put(driver.table, {"Item": {name: tombstone[name] for name in ("PK", "SK", "ttl")}})
     assert driver.debit(1, account=account, key="carried", at=at).replayed
 
 

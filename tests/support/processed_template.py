@@ -50,5 +50,5 @@ def processed(
     translator = Translator({}, Parser(), boto_session=Session(region_name="us-east-1"))
     # CloudFormation gives the transform the values of all parameters.
     values = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
-    made: Template = translator.translate(template, parameter_values={**values, **(parameters or {})})
-    return made
+    processed: Template = translator.translate(template, parameter_values={**values, **(parameters or {})})
+    return processed

@@ -38,7 +38,7 @@ class Receiver:
 
     def bodies(self, account: str) -> list[Received]:
         """What it got of one account, in order."""
-        return [one for one in list(self.received) if f'"subject":"{account}"' in one.body]
+        return [delivery for delivery in list(self.received) if f'"subject":"{account}"' in delivery.body]
 
 
 @contextmanager

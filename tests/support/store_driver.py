@@ -196,9 +196,9 @@ class StoreDriver:
         at: datetime = NOW,
     ) -> tuple[BatchOutcome, ...]:
         """Stickers by key and quantity."""
-        asked = [KeyedDebit(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
+        debits = [KeyedDebit(key, Debit(actor="app", feature="sticker", quantity=quantity)) for key, quantity in items]
         salt = secrets.token_bytes(SALT_BYTES)
-        return append_each(self.table, account, asked, catalog=self.catalog, now=at, salt=salt, crowds=self.crowds)
+        return append_each(self.table, account, debits, catalog=self.catalog, now=at, salt=salt, crowds=self.crowds)
 
     def hold(
         self,

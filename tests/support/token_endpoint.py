@@ -32,8 +32,8 @@ class TokenEndpoint:
         assert form == {"grant_type": ["client_credentials"]}
         self.given.append(client)
         # Each token is another one, as a real one is.
-        made = token({**CLIENTS[client], "jti": str(len(self.given))})
-        return 200, {"access_token": made, "expires_in": self.expires_in, "token_type": "Bearer"}
+        issued = token({**CLIENTS[client], "jti": str(len(self.given))})
+        return 200, {"access_token": issued, "expires_in": self.expires_in, "token_type": "Bearer"}
 
 
 @contextmanager

@@ -37,8 +37,8 @@ class Version(Api):
     process: "subprocess.Popen[str]"
     account: str = "acme"
 
-    def __call__(self, route: str, account: str | None = "acme", **asked: Any) -> Answer:
-        return super().__call__(route, self.account if account == "acme" else account, **asked)
+    def __call__(self, route: str, account: str | None = "acme", **request: Any) -> Answer:
+        return super().__call__(route, self.account if account == "acme" else account, **request)
 
     def ask(self, request: Request) -> Answer:
         event = http_event(

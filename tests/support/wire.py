@@ -104,7 +104,7 @@ class Wire:
 
     def _count_keys(self, params: dict[str, Any], **_: Any) -> None:
         """MiniStack reports no units of a BatchGetItem. A key is a unit, with or without an item, up to 4 KB of it."""
-        self.read += sum(len(asked["Keys"]) for asked in params["RequestItems"].values())
+        self.read += sum(len(keys["Keys"]) for keys in params["RequestItems"].values())
 
     def _add_units(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         consumed = parsed.get("ConsumedCapacity", [])

@@ -55,7 +55,7 @@ def test_the_log_level_is_the_templates_not_lambdas_filter(level: str) -> None:
     code = "from prepaid.telemetry import logger; import logging; print(logger.log_level, logging.getLogger().level)"
     environment = os.environ | {"AWS_LAMBDA_LOG_LEVEL": "INFO", "LOG_LEVEL": level}
 
-    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
     number = {"INFO": "20", "ERROR": "40"}[level]
-    assert said.stdout.split() == [number, "30"]
+    assert printed.stdout.split() == [number, "30"]

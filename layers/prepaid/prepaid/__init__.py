@@ -3,10 +3,11 @@
 core       the rules, pure: (account, operation, catalog, now) -> entries
 store      persistence: the only package that calls DynamoDB
 payments   the only package that calls Stripe
+messaging  the event bus, the queue of the webhook, and the request to the webhook
 use_cases  what the service does, one module per feature
 api        the HTTP API; api/http has what the API and the page share
 portal     the subscription page: HTML for managers
-deps       the dependencies of each handler; wiring builds them from settings
+deps       the dependencies of each handler; wiring builds them from settings and portal_config
 telemetry  the log and the metrics
 """
 

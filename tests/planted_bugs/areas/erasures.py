@@ -69,7 +69,7 @@ ERASURES = (
     Bug(
         "what an earlier attempt erased isn't counted",
         "erasures:_erase",
-        'if item.get("texts") == {"S": mark}: return True',
+        'if item.get("texts") == {"S": placeholder}: return True',
         "",
         ("test_erasure",),
     ),

@@ -21,7 +21,7 @@ def hold(world: World, step: Step) -> None:
     placed = requests.PlaceHold(
         actor=ACTOR, feature=step["feature"], quantity=step["quantity"], ttl_seconds=step["ttl"], key=key, texts=texts
     )
-    asked = ClientRequest(
+    request = ClientRequest(
         "hold",
         PLACE_HOLD,
         account,
@@ -32,7 +32,7 @@ def hold(world: World, step: Step) -> None:
         signature=("hold", *body.values(), *texts.values()),
         request=placed,
     )
-    ask(world, step, asked)
+    ask(world, step, request)
 
 
 def capture(world: World, step: Step) -> None:
@@ -43,7 +43,7 @@ def capture(world: World, step: Step) -> None:
     held = next((row[QUANTITY] for row in _live(world, account) if row[HOLD_NUMBER] == number), 1)
     parts = {"all": None, "half": held // 2, "none": 0, "one": 1, "more": held + 1}
     quantity = parts[step["part"]]
-    asked = ClientRequest(
+    request = ClientRequest(
         "capture",
         CAPTURE,
         account,
@@ -54,7 +54,7 @@ def capture(world: World, step: Step) -> None:
         signature=("capture", number, quantity),
         request=requests.Capture(actor=ACTOR, hold=number, quantity=quantity, key=key),
     )
-    ask(world, step, asked)
+    ask(world, step, request)
 
 
 def release(world: World, step: Step) -> None:
@@ -62,7 +62,7 @@ def release(world: World, step: Step) -> None:
     if number is None:
         world.nothing(step)
         return
-    asked = ClientRequest(
+    request = ClientRequest(
         "release",
         RELEASE,
         account,
@@ -73,7 +73,7 @@ def release(world: World, step: Step) -> None:
         signature=("release", number),
         request=requests.Release(actor=ACTOR, hold=number, key=key),
     )
-    ask(world, step, asked)
+    ask(world, step, request)
 
 
 def reverse(world: World, step: Step) -> None:
@@ -92,7 +92,7 @@ def reverse(world: World, step: Step) -> None:
         return
     number, quantity = found[-1 - step["back"] % len(found)], step["quantity"]
     reason = f"a failure of {account}"
-    asked = ClientRequest(
+    request = ClientRequest(
         "reverse",
         REVERSE,
         account,
@@ -103,7 +103,7 @@ def reverse(world: World, step: Step) -> None:
         signature=("reverse", number, quantity, reason),
         request=requests.Reverse(actor=ACTOR, entry=number, quantity=quantity, description=reason, key=key),
     )
-    ask(world, step, asked)
+    ask(world, step, request)
 
 
 def _hold(world: World, step: Step) -> int | None:

@@ -65,12 +65,12 @@ def find(world: World, step: Step) -> None:
     if how == "id":
         number = 1 + world.ledger(account).number - step["back"]
         path = (("id", f"con_{max(0, number):012d}"),)
-        asked = {"number": number}
-        world.ask(step, ClientRequest("find", CONSUMPTION, account, claims=ANYBODY, path=path, details=asked))
+        details = {"number": number}
+        world.ask(step, ClientRequest("find", CONSUMPTION, account, claims=ANYBODY, path=path, details=details))
         return
     sent = [(request, slot[0]) for request, slot in world.requests if request.account == account]
     if how == "unanswered":
-        sent = [one for one in sent if (one[1].status if one[1] else None) in WAITING]
+        sent = [exchange for exchange in sent if (exchange[1].status if exchange[1] else None) in WAITING]
     if not sent and how != "unknown":
         world.nothing(step)
         return
@@ -133,13 +133,15 @@ def usage(world: World, step: Step) -> None:
     details: Json = {"by": step["by"] or "month"}
     query: Json = {"by": step["by"]} if step["by"] else {}
     _add_span(world, step, details, query)
-    asked = ClientRequest("usage", USAGE, account_of(step), claims=ANYBODY, query=tuple(query.items()), details=details)
-    world.ask(step, asked)
+    request = ClientRequest(
+        "usage", USAGE, account_of(step), claims=ANYBODY, query=tuple(query.items()), details=details
+    )
+    world.ask(step, request)
 
 
 def list_purchases(world: World, step: Step) -> None:
     account = "" if step["all"] else account_of(step)
-    asked = ClientRequest(
+    request = ClientRequest(
         "list_purchases",
         PURCHASES_BY_STATE if step["all"] else PURCHASES,
         account,
@@ -147,7 +149,7 @@ def list_purchases(world: World, step: Step) -> None:
         query=(("state", step["state"]),),
         details={"state": step["state"]},
     )
-    world.ask(step, asked)
+    world.ask(step, request)
 
 
 def list_accounts(world: World, step: Step) -> None:
@@ -156,8 +158,10 @@ def list_accounts(world: World, step: Step) -> None:
     for _ in range(step["pages"]):
         known = {account: ledger.number for account, ledger in world.auditor.ledgers.items()}
         details: Json = {"known": known, "after": after, "limit": step["limit"]}
-        asked = ClientRequest("list_accounts", ACCOUNTS, "", claims=ADMIN, query=tuple(query.items()), details=details)
-        answer = world.ask(step, asked)
+        request = ClientRequest(
+            "list_accounts", ACCOUNTS, "", claims=ADMIN, query=tuple(query.items()), details=details
+        )
+        answer = world.ask(step, request)
         if answer is None or answer.status != OK or not answer.body["next_cursor"]:
             return
         after, query["cursor"] = answer.body["accounts"][-1]["account"], answer.body["next_cursor"]

@@ -34,7 +34,7 @@ def debit(world: World, step: Step) -> None:
 def batch(world: World, step: Step) -> None:
     """Each item is kept as if it had been sent alone: its key may come again alone, in a batch, or in a look-up."""
     account = account_of(step)
-    used = [asked for asked, _ in world.requests if asked.account == account and asked.kind == "debit"]
+    used = [request for request, _ in world.requests if request.account == account and request.kind == "debit"]
     items: list[ClientRequest] = []
     for how, feature, quantity, back in step["items"]:
         of_step = replace(step, with_=(("feature", feature), ("quantity", quantity)))

@@ -1,4 +1,4 @@
-"""Checks what an erasure writes: marks instead of texts, how far it walked, and an entry with a count (rule 22)."""
+"""Checks what an erasure writes: placeholders for texts, how far it walked, and an entry with a count (rule 22)."""
 
 from tests.oracle import effects, requests, rules, stored_form
 from tests.oracle.catalog import Json
@@ -7,7 +7,7 @@ from tests.simulation.writes.commit import Change, Commit, plain
 
 
 def check_erased(commit: Commit, change: Change) -> None:
-    """The texts of an entry that names the customer become a mark, and nothing else changes."""
+    """The texts of an entry that names the customer become a placeholder, and nothing else changes."""
     (_, sort), old, new = change
     frame, ledger = commit.frame, commit.auditor.ledgers[commit.account]
     assert old is not None
@@ -15,7 +15,7 @@ def check_erased(commit: Commit, change: Change) -> None:
     number = int(sort.removeprefix("ENTRY#"))
     about, line = f"{commit.account} entry {number}, erased", ledger.lines[number - 1]
     same({**old, "texts": new["texts"]}, new, f"{about}: what changes")
-    same(new["texts"]["S"], stored_form.ERASED + (effects.key_digest(frame.key) or ""), f"{about}: its mark")
+    same(new["texts"]["S"], stored_form.ERASED + (effects.key_digest(frame.key) or ""), f"{about}: its placeholder")
     same(line.get("customer"), frame.details["customer"], f"{about}: whom it names")
     kept = {name: value for name, value in line.items() if name not in rules.TEXTS}
     ledger.lines[number - 1] = {**kept, "erased": True}
@@ -30,8 +30,8 @@ def check_walk(commit: Commit, change: Change) -> None:
     frame, record = commit.frame, plain(new)
     place = (commit.account, frame.key or "")
     must(frame.details["customer"] not in str(new), "an erasure's walk names the customer")
-    marks = [number for number in commit.auditor.erased.get(place, []) if number < record["next"]]
-    same(record["entries"], len(marks), f"{place}: entries erased before {record['next']}")
+    placeholders = [number for number in commit.auditor.erased.get(place, []) if number < record["next"]]
+    same(record["entries"], len(placeholders), f"{place}: entries erased before {record['next']}")
     customer = commit.auditor.walks.setdefault(place, frame.details["customer"])
     same(frame.details["customer"], customer, f"{place}: whose walk it is")
     commit.auditor.seen["an erasure's walk continued"] += old is not None
@@ -43,9 +43,9 @@ def erasure_of(commit: Commit, item: Json) -> requests.Erase:
     customer = commit.frame.details["customer"]
     left = [number for number, other in enumerate(ledger.lines, 1) if other.get("customer") == customer]
     must(not left, f"{commit.account}: erased, and entries {left} still name the customer")
-    marks = commit.auditor.erased.get((commit.account, commit.frame.key or ""), [])
-    commit.auditor.seen["an erasure of nobody"] += not marks and line["type"] == "erasure"
-    return requests.Erase(actor="admin-client", entries=len(marks), key=commit.frame.key)
+    placeholders = commit.auditor.erased.get((commit.account, commit.frame.key or ""), [])
+    commit.auditor.seen["an erasure of nobody"] += not placeholders and line["type"] == "erasure"
+    return requests.Erase(actor="admin-client", entries=len(placeholders), key=commit.frame.key)
 
 
 CHECKS = {"ERASURE": check_walk}

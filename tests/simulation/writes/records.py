@@ -75,7 +75,7 @@ def _check_claim_of_carried(commit: Commit, partition: str, new: Json) -> None:
 
 
 def check_waiting(commit: Commit, change: Change) -> None:
-    """A debit's row, or the mark that its own request puts in its place before it answers 402 or 503."""
+    """A debit's row, or the tombstone that its own request puts in its place before it answers 402 or 503."""
     place, old, new = change
     must(new is not None, f"{place} is deleted")
     same(place[0], f"WAIT#{commit.account}", "whose row it is")
@@ -83,7 +83,7 @@ def check_waiting(commit: Commit, change: Change) -> None:
         must(old is None, f"{place} is written over")
         commit.auditor.waiting[place] = commit.frame
     else:
-        same(commit.auditor.waiting.pop(place, commit.frame), commit.frame, f"{place}: whose mark it is")
+        same(commit.auditor.waiting.pop(place, commit.frame), commit.frame, f"{place}: whose tombstone it is")
 
 
 def check_due(commit: Commit, change: Change) -> None:

@@ -144,7 +144,7 @@ def test_no_two_events_have_one_id() -> None:
         (50, 50, ["quota_80", "quota_exhausted"]),
     ],
 )
-def test_a_quota_alerts_when_it_crosses_a_mark(used: int, quantity: int, alerts: list[str]) -> None:
+def test_a_quota_alerts_when_it_crosses_a_level(used: int, quantity: int, alerts: list[str]) -> None:
     account = an_account(LOT, terms=PLAN, quota_used=used)
 
     assert alerts_after(account, a_debit("ai_service", quantity)) == alerts
@@ -194,7 +194,7 @@ def test_a_plan_without_the_quota_raises_no_quota_alert() -> None:
         (11, 11, ["credits_low", "credits_exhausted"]),
     ],
 )
-def test_credits_alert_when_they_cross_a_mark(available: int, quantity: int, alerts: list[str]) -> None:
+def test_credits_alert_when_they_cross_a_level(available: int, quantity: int, alerts: list[str]) -> None:
     assert alerts_after(an_account(a_lot(available)), a_debit(quantity=quantity)) == alerts
 
 

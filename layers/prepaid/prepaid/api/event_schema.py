@@ -71,4 +71,4 @@ def _always(type_: str, members: tuple[str, ...]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(write_or_check(FILE, document(), "prepaid.api.event_schema"))
+    sys.exit(write_or_check(FILE, document()))

@@ -240,4 +240,4 @@ def _problem() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(write_or_check(FILE, document(), "prepaid.api.openapi"))
+    sys.exit(write_or_check(FILE, document()))

@@ -1,6 +1,6 @@
-"""The walk of an erasure over a ledger. The only writes here that change an entry: of its texts, to a mark.
+"""The walk of an erasure over a ledger. The only writes here that change an entry: of its texts, to a placeholder.
 
-Each mark names its erasure, so that a page that is walked again counts the same entries. A walk is saved after each
+Each placeholder names its erasure, so a page that is walked again counts the same entries. A walk is saved after each
 page, and its row expires by itself.
 """
 
@@ -31,7 +31,7 @@ def begin_walk(table: Table, account_id: str, idempotency_key: str, subject: str
     walk = Walk(subject=subject)
     write = {"Item": _item(account_id, idempotency_key, walk, now), "ConditionExpression": IF_ABSENT}
     try:
-        # Closes the race of two requests that use one key for two customers: neither erases with the other's mark.
+        # Closes the race of two requests that use one key for two customers: neither uses the other's placeholder.
         put(table, write)
     except ConditionFailed as failed:
         item = failed.existing["item"]
@@ -59,7 +59,7 @@ def _item(account_id: str, idempotency_key: str, walk: Walk, now: datetime) -> I
 
 def erase_page(table: Table, account_id: str, customer: str, walk: Walk, last: int, idempotency_key: str) -> Walk:
     """Erase the customer's texts in the next page of entries up to `last`. Returns the walk after it. Raises Busy."""
-    mark = erased_by(idempotency_key)
+    placeholder = erased_by(idempotency_key)
     items = query(
         table,
         keys.ledger(account_id),
@@ -68,20 +68,20 @@ def erase_page(table: Table, account_id: str, customer: str, walk: Walk, last: i
         limit=PAGE_ENTRIES,
     )
     assert items, f"entry {walk.next} is missing"
-    erased = sum(_erase(table, item, customer, mark) for item in items)
+    erased = sum(_erase(table, item, customer, placeholder) for item in items)
     return replace(walk, next=walk.next + len(items), entries=walk.entries + erased)
 
 
-def _erase(table: Table, item: Item, customer: str, mark: str) -> bool:
+def _erase(table: Table, item: Item, customer: str, placeholder: str) -> bool:
     """Whether the entry is erased by this erasure, now or by an earlier attempt."""
-    if item.get("texts") == {"S": mark}:
+    if item.get("texts") == {"S": placeholder}:
         return True
     if customer_of(item) != customer:
         return False
     try:
-        replace_text(table, {"PK": item["PK"], "SK": item["SK"]}, "texts", item["texts"]["S"], mark)
+        replace_text(table, {"PK": item["PK"], "SK": item["SK"]}, "texts", item["texts"]["S"], placeholder)
     except ConditionFailed:
         # Another erasure was first, or this one was and its reply was lost.
         now = get(table, {"PK": item["PK"], "SK": item["SK"]})
-        return now is not None and now.get("texts") == {"S": mark}
+        return now is not None and now.get("texts") == {"S": placeholder}
     return True

@@ -4,7 +4,7 @@ An entry's item:
 
     line    the event, compact JSON. `v` is the version of the form of line and state
     state   the account after the event, compact JSON
-    texts   a salt and the texts that can name a person, or a mark once they are erased; absent without texts
+    texts   a salt and the texts that can name a person, or a placeholder once they are erased; absent without texts
     hash    of the previous hash, the key, the line and the state
 
 The line holds a digest of `texts`, so the chain covers them without holding them: erasing the texts breaks no hash, and
@@ -155,7 +155,7 @@ def digest_of_key_in(item: Item) -> str | None:
 
 
 def erased_by(idempotency_key: str) -> str:
-    """The mark that an erasure with this key leaves instead of an entry's texts."""
+    """The placeholder that an erasure with this key leaves instead of an entry's texts."""
     return f"{ERASED}{key_digest(idempotency_key)}"
 
 

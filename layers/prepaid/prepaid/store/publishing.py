@@ -1,4 +1,4 @@
-"""What is published: a cursor for each account, a mark for each alert without an entry, and the feed of all accounts.
+"""What is published: each account's cursor, a row for each alert without an entry, and the feed of all accounts.
 
 An account's cursor and the feed's rows are written in one transaction, so each entry is in the feed exactly once.
 """
@@ -121,17 +121,17 @@ def is_alert_published(table: Table, account_id: str, event_id: str) -> bool:
 
 
 def record_alert(table: Table, account_id: str, event_id: str, text: str, now: datetime) -> None:
-    """Mark an alert without an entry as published, and add it to the feed.
+    """Record that an alert without an entry is published, and add it to the feed.
 
     Raises ConditionFailed when another publisher was first, Busy.
     """
-    mark = {**keys.published_alert(account_id, event_id), "ttl": _ttl(now)}
+    published = {**keys.published_alert(account_id, event_id), "ttl": _ttl(now)}
     row = FeedRow(f"{account_id}#{event_id}", (text,))
     transact(
         table,
         {
             # Closes the race of two publishers: only one of them writes the feed.
-            "alert": {"Item": mark, "ConditionExpression": IF_ABSENT},
+            "alert": {"Item": published, "ConditionExpression": IF_ABSENT},
             "feed": {"Item": feed_item(row, now)},
         },
     )

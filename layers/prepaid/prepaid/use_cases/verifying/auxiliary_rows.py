@@ -201,7 +201,7 @@ def wrong_in_erasure(item: Item, _lookup: RowLookup) -> Iterator[str]:
 
 
 def wrong_in_waiting(item: Item) -> Iterator[str]:
-    """The invalid parts of the row of a debit that waits, or of the mark in its place."""
+    """The invalid parts of the row of a debit that waits, or of the tombstone in its place."""
     row = {"form": "N", "debit": "S", "now": "N", "catalog": "N", "ttl": "N"}
     if not fits(item, {"ttl": "N"}) and not fits(item, row):
         yield "attributes"

@@ -31,7 +31,7 @@ def needed(account: str, item: Item) -> Iterator[keys.Key]:
 
 
 def wrong_in_published(item: Item, lookup: RowLookup) -> Iterator[str]:
-    """The invalid parts of an account's cursor, or of the mark of a published alert. Raises KeyError, ValueError."""
+    """The invalid parts of an account's cursor, or of the row of a published alert. Raises KeyError, ValueError."""
     account = keys.split(item["PK"]["S"])[1]
     if item["SK"]["S"].startswith(keys.ALERT_PREFIX):
         if not fits(item, {"ttl": "N"}):
