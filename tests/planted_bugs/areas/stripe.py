@@ -141,7 +141,7 @@ STRIPE = (
     ),
     Bug(
         "only a purchase makes a missing key an alarm, not an earlier run",
-        "store/reconciliation:is_needed",
+        "reconciliation:is_needed",
         "return bool(begun) or read_checkpoint(table) is not None",
         "return bool(begun)",
         ("test_payments_not_configured",),
