@@ -42,7 +42,6 @@ PRICE_LISTS = {
     },
     "https://aws.amazon.com/cloudwatch/pricing/": {
         "alarm, a month": 0.10,  # of one metric
-        "composite alarm, a month": 0.50,
         "metric, a month": 0.30,
         "dashboard, a month": 3.00,
         "log, a GB": 0.50,
@@ -194,7 +193,6 @@ def idle(template: Mapping[str, Any]) -> list[Cost]:
     return [
         _each(counts["AWS::SecretsManager::Secret"], "secrets", "secret, a month"),
         _each(counts["metrics of alarms"], f"metrics of {counts['AWS::CloudWatch::Alarm']} alarms", "alarm, a month"),
-        _each(counts["AWS::CloudWatch::CompositeAlarm"], "composite alarms", "composite alarm, a month"),
         _each(counts["AWS::CloudWatch::Dashboard"], "dashboard", "dashboard, a month"),
         _each(len(JOB_METRICS), "metrics that the jobs publish in each run", "metric, a month"),
         Cost(f"{counts['AWS::Scheduler']} schedules, {runs:,} short runs", jobs),
@@ -339,7 +337,6 @@ def without_webhook(template: Mapping[str, Any]) -> dict[str, Any]:
 def count_resources(template: Mapping[str, Any]) -> dict[str, int]:
     """Resources by type; of the functions' events, the routes and the schedules; the metrics that alarms read."""
     counts = {
-        "AWS::CloudWatch::CompositeAlarm": 0,
         "AWS::Scheduler": 0,
         "metrics of alarms": 0,
         "routes": 0,

@@ -17,6 +17,7 @@ import boto3
 import stripe
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deployment.deploy import POLICY
 from deployment.settings import ROOT, SettingsError, account_of, read_environment, read_template
 
 ALIAS = "live"
@@ -27,8 +28,8 @@ NOT_CONFIGURED = "payments_not_configured"
 # Types of SAM events for which Lambda itself fetches what starts the function.
 MAPPED = frozenset({"DynamoDB", "SQS"})
 KEYS = ("Checkout", "PurchaseWebhook", "Reconcile")
-# What nothing may replace, see stack-policy.json.
-PROTECTED = "LogicalResourceId/Table"
+# What AWS says of a stream whose last batch failed begins with this.
+PROBLEM = "PROBLEM"
 
 type Client = Callable[[str], Any]
 type Answer = tuple[int, str]
@@ -114,8 +115,8 @@ def check_stack(stack: Stack) -> Iterator[str]:
     for name in sorted(name for name in made if "Condition" not in made[name] and name not in stack.resources):
         yield f"the stack has no {name}, which template.yaml has: deploy again"
     policy = stack.client("cloudformation").get_stack_policy(StackName=stack.facts["StackName"])
-    if PROTECTED not in policy.get("StackPolicyBody", ""):
-        yield "a deployment may replace the table: make deploy sets deployment/stack-policy.json"
+    if json.loads(policy.get("StackPolicyBody", "{}")) != json.loads(POLICY.read_text("utf-8")):
+        yield "the stack's policy isn't deployment/stack-policy.json, which protects the table: make deploy sets it"
 
 
 def check_routes(stack: Stack) -> Iterator[str]:
@@ -151,11 +152,13 @@ def check_answers(stack: Stack) -> Iterator[str]:
         # ANY stands for the methods that no other route names.
         method = "DELETE" if method == "ANY" else method
         status, body = ask(method, stack.api_url + path.replace("{", "").replace("}", ""))
-        if scopes is not None and status != 401:  # noqa: PLR2004
+        if not status:
+            yield f"{key} answers nothing: {body[:100]}"
+        elif scopes is not None and status != 401:  # noqa: PLR2004
             yield f"{key} answers {status} without a token instead of 401"
-        if scopes is None and NOT_CONFIGURED in body:
+        elif scopes is None and NOT_CONFIGURED in body:
             continue
-        if scopes is None and (status >= FAILED or body == '{"message":"Not Found"}'):
+        elif scopes is None and (status >= FAILED or body == '{"message":"Not Found"}'):
             yield f"{key} answers {status}: {body[:100]}"
 
 
@@ -185,6 +188,9 @@ def check_functions(stack: Stack) -> Iterator[str]:
         for what in ("CodeSha256", "Layers", "Environment"):
             if _compared(live.get(what)) != _compared(newest.get(what)):
                 yield f"{name}: callers reach version {live['Version']}, whose {what} isn't the last deployed one"
+        snapshot = live.get("SnapStart", {})
+        if snapshot.get("ApplyOn") == "PublishedVersions" and snapshot.get("OptimizationStatus") != "On":
+            yield f"{name}: version {live['Version']} starts without its snapshot, although SnapStart=true"
         weights = functions.get_alias(FunctionName=function, Name=ALIAS).get("RoutingConfig") or {}
         if weights.get("AdditionalVersionWeights"):
             yield f"{name}: a canary is running; ask again when it has ended"
@@ -231,6 +237,17 @@ def check_event_sources(stack: Stack) -> Iterator[str]:
                 yield f"the event source {event} of {name} is {mapping['State']}"
             if not mapping["FunctionArn"].endswith(f":{ALIAS}"):
                 yield f"the event source {event} of {name} starts {mapping['FunctionArn']} instead of its alias {ALIAS}"
+            if mapping.get("LastProcessingResult", "").startswith(PROBLEM):
+                yield f"the event source {event} of {name} fails: {mapping['LastProcessingResult']}"
+
+
+def check_quotas(stack: Stack) -> Iterator[str]:
+    """The alarm on concurrency rings before the account's quota refuses calls."""
+    quota = stack.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    threshold = int(stack.parameters["ConcurrencyAlarm"])
+    if threshold >= quota:
+        never = f"ConcurrencyAlarm={threshold} isn't below the account's quota, {quota}"
+        yield f"{never}: raise it, or set {max(1, quota * 8 // 10)}"
 
 
 def check_alarms(stack: Stack) -> Iterator[str]:
@@ -332,6 +349,7 @@ CHECKS: tuple[tuple[str, Callable[[Stack], Iterator[str]]], ...] = (
     ("functions", check_functions),
     ("schedules", check_schedules),
     ("event sources", check_event_sources),
+    ("quotas", check_quotas),
     ("alarms", check_alarms),
     ("table", check_table),
     ("payments", check_payments),

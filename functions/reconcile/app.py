@@ -10,7 +10,8 @@ from prepaid import wiring
 from prepaid.deps import Deps
 from prepaid.payments.errors import PaymentsNotConfigured, PaymentsRefused
 from prepaid.settings import from_environment
-from prepaid.store.dynamodb import within
+from prepaid.store.dynamodb import Table, within
+from prepaid.store.reconciliation import is_needed
 from prepaid.telemetry import Metric, count, logger, measure_seconds
 from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, reconcile
 
@@ -22,7 +23,7 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
-    """Reconcile once, unless payments are not configured. `limits`: of ReconcileContext.
+    """Reconcile once, unless the key is not stored. `limits`: of ReconcileContext.
 
     Raises Busy, PaymentsRefused, PaymentsUnavailable.
     """
@@ -42,9 +43,7 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
             )
         )
     except PaymentsNotConfigured:
-        # The first days of a stack: nothing was sold yet, so there is nothing to compare and nothing to alarm about.
-        logger.warning("payments not configured")
-        return {"configured": False}
+        return not_configured(piece())
     except PaymentsRefused:
         # Lambda retries anyway; the alarm reports that an operator must act first.
         count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
@@ -63,6 +62,20 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     measure_seconds(Metric.RECONCILIATION_OLDEST_FAILURE, int(done.oldest_failure.total_seconds()))
     measure_seconds(Metric.RECONCILIATION_BEHIND, int(done.behind.total_seconds()))
     return result
+
+
+def not_configured(table: Table) -> dict[str, Any]:
+    """What a run does without a key: there is nothing to ask Stripe with. Raises Busy.
+
+    On the first days of a stack nothing is sold, and no alarm rings. But with a key of `checkout` alone, customers pay
+    and get no credits.
+    """
+    if is_needed(table):
+        logger.error("no key to reconcile purchases with")
+        count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
+    else:
+        logger.warning("payments not configured")
+    return {"configured": False}
 
 
 def on_quarantine(what: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Collection
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,25 @@ GAUGES = {
 type Widget = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def dashboard() -> dict[str, Any]:
+# The conditions of the alarms that not every stack has.
+CONDITIONS = ("IsAws", "HasWebhook")
+
+
+def dashboard_of(conditions: Collection[str]) -> dict[str, Any]:
+    """The dashboard of a stack for which these conditions hold."""
     [found] = of_type(read_template(), "AWS::CloudWatch::Dashboard").values()
-    tag, body = found["DashboardBody"]
+    tag, (body, parts) = found["DashboardBody"]
     assert tag == "Sub"
+    for name, (condition, (which, (_, given), otherwise)) in parts.items():
+        assert condition == "If"
+        body = body.replace(f"${{{name}}}", given if which in conditions else otherwise)
     read: dict[str, Any] = json.loads(body)
     return read
+
+
+@pytest.fixture(scope="module")
+def dashboard() -> dict[str, Any]:
+    return dashboard_of(CONDITIONS)
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +136,17 @@ def test_no_graph_mixes_units(graphs: list[Widget]) -> None:
     assert not any("IteratorAge" in line for line in shown)
 
 
-def test_every_alarm_that_each_stack_has_is_shown(dashboard: dict[str, Any]) -> None:
+@pytest.mark.parametrize("count", range(len(CONDITIONS) + 1))
+def test_every_alarm_that_a_stack_has_is_shown(count: int) -> None:
     resources = read_template()["Resources"]
     alarms = {name: resource for name, resource in resources.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
 
-    [shown] = [widget["properties"]["alarms"] for widget in dashboard["widgets"] if widget["type"] == "alarm"]
+    for conditions in combinations(CONDITIONS, count):
+        [widget] = [widget for widget in dashboard_of(conditions)["widgets"] if widget["type"] == "alarm"]
 
-    assert shown == [f"${{{name}.Arn}}" for name, alarm in alarms.items() if "Condition" not in alarm]
+        shown = widget["properties"]["alarms"]
+        has = [name for name, alarm in alarms.items() if alarm.get("Condition", "") in ("", *conditions)]
+        assert sorted(shown) == sorted(f"${{{name}.Arn}}" for name in has)
 
 
 def test_every_figure_of_the_service_is_on_the_dashboard(figures: list[list[Any]]) -> None:
@@ -159,8 +176,8 @@ def test_graphs_name_resources_and_routes_that_exist(dashboard: dict[str, Any], 
     assert named <= resources.keys()
     assert routes
     assert routes <= {route.key for route in openapi.ROUTES}
-    conditional = {name for name in named if "Condition" in resources[name]}
-    assert conditional == set()
+    conditional = {resources[name].get("Type") for name in named if "Condition" in resources[name]}
+    assert conditional == {"AWS::CloudWatch::Alarm"}
 
 
 def test_functions_that_every_stack_has_are_on_the_dashboard(figures: list[list[Any]]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from deployment import check
 from deployment.check import Stack, expected_routes, missing, read_stack
+from deployment.deploy import POLICY
 from deployment.settings import ROOT, SettingsError, read_template
 from fake_stripe.server import RunningFake
 from tests.support.described_aws import DescribedAws, refusal
@@ -23,6 +24,7 @@ TOPIC = "arn:aws:sns:us-east-1:111122223333:alarms"
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 CREATED = {"ResourceType": "any", "LastUpdatedTimestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}
 KEY = "rk_test_of_a_stack_in_a_test"
+UNPROTECTED = "the stack's policy isn't deployment/stack-policy.json, which protects the table: make deploy sets it"
 WHY = "the last deployment failed; its events in CloudFormation say why"
 
 
@@ -102,6 +104,7 @@ def aws(api_url: str, stripe_url: str) -> DescribedAws:
         "StripeApiBase": stripe_url,
         "PaymentMethods": "card,pix",
         "ReturnUrl": "https://shop.example.com/credits",
+        "ConcurrencyAlarm": "800",
     }
     stack = {
         "StackName": "prepaid",
@@ -120,13 +123,14 @@ def aws(api_url: str, stripe_url: str) -> DescribedAws:
                     {"LogicalResourceId": name, "PhysicalResourceId": physical(name), **CREATED} for name in names
                 ]
             },
-            "GetStackPolicy": {"StackPolicyBody": '{"Resource": "LogicalResourceId/Table"}'},
+            "GetStackPolicy": {"StackPolicyBody": POLICY.read_text("utf-8")},
             "GetRoutes": {"Items": [route(key, scopes) for key, scopes in expected_routes(TEMPLATE).items()]},
             "GetAuthorizers": {"Items": [{"Name": "Jwt", "JwtConfiguration": {"Audience": ["client"]}}]},
             "GetFunctionConfiguration": function,
             "GetAlias": {"FunctionVersion": "7"},
             "GetSchedule": {"State": "ENABLED", "Target": {"Arn": "arn:aws:lambda:f:live", "RoleArn": "arn:role"}},
             "GetEventSourceMapping": CONNECTED,
+            "GetAccountSettings": {"AccountLimit": {"ConcurrentExecutions": 1000}},
             "DescribeAlarms": {
                 "MetricAlarms": [
                     {"AlarmName": f"physical-{name}", "AlarmActions": [TOPIC], "StateValue": "OK"} for name in alarms
@@ -258,6 +262,30 @@ def test_an_event_source_that_starts_nothing_is_named(aws: DescribedAws) -> None
     ]
 
 
+def test_a_stream_whose_last_batch_failed_is_named(aws: DescribedAws) -> None:
+    aws.answers["GetEventSourceMapping"] = {**CONNECTED, "LastProcessingResult": "PROBLEM: Function call failed"}
+
+    sentence = "event sources: the event source Changes of PublishFunction fails: PROBLEM: Function call failed"
+    assert sentence in found(aws)
+
+
+def test_an_alarm_above_the_accounts_quota_is_named(aws: DescribedAws) -> None:
+    aws.answers["GetAccountSettings"] = {"AccountLimit": {"ConcurrentExecutions": 10}}
+
+    assert found(aws) == ["quotas: ConcurrencyAlarm=800 isn't below the account's quota, 10: raise it, or set 8"]
+
+
+def test_a_version_that_starts_without_its_snapshot_is_named(aws: DescribedAws) -> None:
+    def without(params: Any) -> dict[str, Any]:
+        consume = "Consume" in params["FunctionName"]
+        snapshot = {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}
+        return {**function(params), **({"SnapStart": snapshot} if consume else {})}
+
+    aws.answers["GetFunctionConfiguration"] = without
+
+    assert found(aws) == ["functions: ConsumeFunction: version 7 starts without its snapshot, although SnapStart=true"]
+
+
 def test_an_event_source_that_is_gone_is_named(aws: DescribedAws) -> None:
     listed: Any = aws.answers["ListStackResources"]
     kept = [
@@ -377,8 +405,25 @@ def test_every_check_of_the_stack_itself_is_named(aws: DescribedAws) -> None:
     assert found(aws) == [
         f"stack: the stack is in UPDATE_ROLLBACK_COMPLETE: {WHY}",
         "stack: the stack has no WebhooksRejected, which template.yaml has: deploy again",
-        "stack: a deployment may replace the table: make deploy sets deployment/stack-policy.json",
+        f"stack: {UNPROTECTED}",
     ]
+
+
+@pytest.mark.parametrize("change", [{"Effect": "Allow"}, {"Action": ["Update:Delete"]}])
+def test_a_policy_that_protects_less_is_named(aws: DescribedAws, change: dict[str, Any]) -> None:
+    policy = json.loads(POLICY.read_text("utf-8"))
+    policy["Statement"][-1] |= change
+    aws.answers["GetStackPolicy"] = {"StackPolicyBody": json.dumps(policy)}
+
+    assert found(aws) == [f"stack: {UNPROTECTED}"]
+
+
+def test_routes_that_answer_nothing_are_named(aws: DescribedAws) -> None:
+    stack = read_stack(aws.client, "prepaid", TEMPLATE, "http://127.0.0.1:9")
+
+    silent = [sentence for sentence in missing(stack) if " answers nothing: " in sentence]
+
+    assert len(silent) == len(expected_routes(TEMPLATE))
 
 
 def test_the_expected_routes_are_the_templates(aws: DescribedAws) -> None:

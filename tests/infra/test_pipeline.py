@@ -17,6 +17,7 @@ ON_EVERYTHING = {
     "cognito-idp:CreateUserPool",
     "cognito-idp:DescribeUserPoolDomain",
     "lambda:CreateEventSourceMapping",
+    "lambda:GetAccountSettings",
     "secretsmanager:GetRandomPassword",
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",

@@ -3,12 +3,15 @@
 import re
 
 from deployment import check
+from local.cloud import CALLS_AT_ONCE
 from local.stack import Stack
 
-# A local stack keeps no data, and nobody hears its alarms. The emulator ignores two settings of the template's table.
+# A local stack keeps no data, and nobody hears its alarms. The emulator ignores two settings of the template's table,
+# and this machine runs few functions at once.
 LACKING = [
     "stack: the stack can be deleted: make deploy switches termination protection on",
-    "stack: a deployment may replace the table: make deploy sets deployment/stack-policy.json",
+    "stack: the stack's policy isn't deployment/stack-policy.json, which protects the table: make deploy sets it",
+    f"quotas: ConcurrencyAlarm=800 isn't below the account's quota, {CALLS_AT_ONCE}: raise it, or set 12",
     "alarms: NOBODY HEARS THE ALARMS: set AlarmEmail in samconfig.toml",
     "table: the table TABLE can be deleted: switch its deletion protection on",
     "table: the table TABLE can't be restored to a point in time: switch point-in-time recovery on",

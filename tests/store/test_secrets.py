@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from prepaid.store.secrets import Secret, SecretNotSet
+from prepaid.store.secrets import Secret
 from tests.support.store_driver import NO_DEADLINE, FakeTime
 
 if TYPE_CHECKING:
@@ -70,5 +71,5 @@ def test_no_client_is_made_until_the_secret_is_needed(name: str, monkeypatch: py
 def test_a_missing_secret_is_an_error(cloud: None) -> None:
     secret = Secret("no-such-secret", FakeTime().clock)
 
-    with pytest.raises(SecretNotSet):
+    with pytest.raises(ClientError, match="can't find the specified secret"):
         secret(NO_DEADLINE)

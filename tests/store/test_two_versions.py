@@ -5,9 +5,12 @@ continue; a change that it can't takes two releases, see DESIGN.md.
 """
 
 import json
+import time
+from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,11 +20,17 @@ import pytest
 
 from fake_stripe import lifecycle, money_back
 from fake_stripe.server import RunningFake
+from prepaid.core.calendar import floor_to_millisecond, rfc3339
 from prepaid.payments.events import MONEY_EVENTS, SESSION_EVENTS
 from prepaid.store import keys
-from prepaid.store.dynamodb import Table
-from tests.support.api import BALANCE, PURCHASE, PURCHASES, WEBHOOK
+from prepaid.store.dynamodb import Item, Table, get, query
+from prepaid.store.verification import read_pass, save_pass
+from prepaid.use_cases.verifying.recent_pass import RecentPass, pack_recent, unpack_recent
+from tests.support.api import BALANCE, CODE, CONSUME, HISTORY, PURCHASE, PURCHASES, WEBHOOK
+from tests.support.browser import Browser
 from tests.support.gateway_events import http_event
+from tests.support.publishing import ON_SCHEDULE, record
+from tests.support.receiver import Answer, Receiver, receiver
 from tests.support.stripe_purchases import signed
 from tests.support.template import table_schema
 from tests.support.versions import ROOT, Version, running, unpacked
@@ -29,16 +38,22 @@ from tests.support.versions import ROOT, Version, running, unpacked
 DEPLOYED = Path(__file__).with_name("deployed_version.tar.xz")
 KEY = "rk_test_two_versions"
 HOOKS = "whsec_two_versions"
+SIGNING = f"whsec_{b64encode(bytes(32)).decode()}"
 RELEVANT = SESSION_EVENTS | MONEY_EVENTS
 
 
 @dataclass
 class Sides:
-    """Both versions: a test's first requests go to `first`. accounts: how many tests had one of their own."""
+    """Both versions at one table: a test's first requests go to `first`. accounts: how many tests had one of their own.
+
+    webhook: the platform's, which gets the events that a test hands to `deliver`.
+    """
 
     first: Version
     second: Version
+    table: Table
     fake: RunningFake
+    webhook: Receiver
     accounts: int = 0
 
     def open(self, **more: Any) -> None:
@@ -54,6 +69,10 @@ class Sides:
         assert [balances[0][name] for name in shared] == [balances[1][name] for name in shared]
         return True
 
+    def rows(self, partition: str, prefix: str) -> list[Item]:
+        """The rows of a partition whose sort keys begin with this."""
+        return query(self.table, partition, first=prefix, last=prefix + keys.HIGHEST, limit=100)
+
 
 @pytest.fixture(scope="module")
 def stripe() -> Iterator[RunningFake]:
@@ -64,8 +83,14 @@ def stripe() -> Iterator[RunningFake]:
 @pytest.fixture(scope="module")
 def environment(theirs: Table, stripe: RunningFake) -> dict[str, str]:
     """What the functions of both versions are deployed with."""
-    secrets = boto3.client("secretsmanager")
-    names = {name: f"{name}-{uuid4().hex}" for name in ("cursor", "pepper", "stripe")}
+    secrets, sqs = boto3.client("secretsmanager"), boto3.client("sqs")
+    names = {name: f"{name}-{uuid4().hex}" for name in ("cursor", "pepper", "stripe", "webhook", "bus")}
+    queues = [
+        sqs.create_queue(QueueName=f"{uuid4().hex}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        for _ in range(2)
+    ]
+    boto3.client("events").create_event_bus(Name=names["bus"])
+    secrets.create_secret(Name=names["webhook"], SecretString=json.dumps({"secrets": [SIGNING]}))
     secrets.create_secret(Name=names["cursor"], SecretString="cursor-secret")
     secrets.create_secret(Name=names["pepper"], SecretString="pepper-secret")
     secrets.create_secret(Name=names["stripe"], SecretString=json.dumps({"api_key": KEY, "webhook_secrets": [HOOKS]}))
@@ -75,6 +100,11 @@ def environment(theirs: Table, stripe: RunningFake) -> dict[str, str]:
         "STRIPE_SECRET_NAME": names["stripe"],
         "STRIPE_API_BASE": stripe.url,
         "STRIPE_STACK": "two-versions",
+        "EVENT_SOURCE": "prepaid/two-versions",
+        "EVENT_BUS_NAME": names["bus"],
+        "WEBHOOK_QUEUE_URL": queues[0],
+        "WEBHOOK_DEAD_LETTERS_URL": queues[1],
+        "WEBHOOK_SECRET_NAME": names["webhook"],
         "RETURN_URL": "https://shop.example.com/credits",
         "CHECKOUT_ORIGIN": "https://checkout.example.com",
         "POWERTOOLS_SERVICE_NAME": "prepaid-test",
@@ -94,17 +124,31 @@ def sides(
     """Both versions at one table. In the end, the verifier of each finds nothing wrong in what both have written."""
     table = f"test-{uuid4().hex}"
     theirs.client.create_table(TableName=table, **table_schema())
-    environment = {**environment, "TABLE_NAME": table}
     deployed = unpacked(DEPLOYED, tmp_path_factory.mktemp("deployed"))
-    with running(deployed, environment) as old, running(ROOT, environment) as new:
-        both = (old, new) if request.param.startswith("the deployed") else (new, old)
-        yield Sides(*both, stripe)
-        for side in both:
-            # A pass begins once a day.
-            theirs.client.delete_item(TableName=table, Key=keys.VERIFICATION)
-            verified = side.call("verify", {})
-            assert verified["read"] > 0
-            assert (verified["found"], verified["finished"]) == (0, True)
+    with receiver() as webhook:
+        environment = {**environment, "TABLE_NAME": table, "WEBHOOK_TARGET": webhook.url}
+        with running(deployed, environment) as old, running(ROOT, environment) as new:
+            both = (old, new) if request.param.startswith("the deployed") else (new, old)
+            shared = replace(theirs, name=table)
+            yield Sides(*both, shared, stripe, webhook)
+            for side in both:
+                verify_all(shared, side)
+
+
+def verify_all(table: Table, side: Version) -> None:
+    """A version's verifier finds nothing in a whole pass, nor in a recent one from the marks of the version before."""
+    # A whole pass begins once a week, a recent one a day after the last.
+    table.client.delete_item(TableName=table.name, Key=keys.VERIFICATION)
+    long_ago = RecentPass(started_at=now() - timedelta(days=2), done=True)
+    save_pass(table, pack_recent(long_ago), keys.RECENT_VERIFICATION)
+
+    verified = side.call("verify", {})
+
+    assert verified["read"] > 0
+    assert (verified["found"], verified["finished"]) == (0, True)
+    packed = read_pass(table, keys.RECENT_VERIFICATION)
+    assert packed
+    assert unpack_recent(packed).started_at > long_ago.started_at
 
 
 def test_each_spends_what_the_other_granted(sides: Sides) -> None:
@@ -216,3 +260,146 @@ def test_a_cursor_of_one_version_leads_on_in_the_other(sides: Sides) -> None:
 
     assert len(rest["entries"]) == 2
     assert rest["entries"][0]["entry"] == page["entries"][-1]["entry"] - 1
+
+
+def in_the_future(**ahead: float) -> str:
+    return rfc3339(floor_to_millisecond(now() + timedelta(**ahead)))
+
+
+def message(account: str) -> dict[str, Any]:
+    """An event of an account in the webhook's queue, as Lambda hands it over."""
+    identity = uuid4().hex
+    return {
+        "messageId": identity,
+        "receiptHandle": identity,
+        "body": json.dumps({"id": identity, "subject": account}, separators=(",", ":")),
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": str(int(time.time() * 1000)),
+            "MessageGroupId": account,
+            "MessageDeduplicationId": identity,
+        },
+    }
+
+
+def test_each_publisher_goes_on_after_the_others_entries(sides: Sides) -> None:
+    sides.open(credits=10)
+    opened = [record(keys.entry(sides.first.account, number)) for number in (1, 2)]
+    spent = record(keys.entry(sides.first.account, 3))
+
+    at_first = sides.first.call("publish", {"Records": opened})
+    sides.first.spend(1)
+    then = sides.second.call("publish", {"Records": [*opened, spent]})
+    again = sides.first.call("publish", {"Records": [*opened, spent]})
+
+    assert (at_first["events"] > 0, then["events"], again["events"]) == (True, 1, 0)
+    cursor = get(sides.table, keys.published(sides.first.account))
+    assert cursor
+    assert cursor["published"] == {"N": "3"}
+
+
+def test_scheduled_publishers_continue_each_others_run(sides: Sides) -> None:
+    sides.open()
+    # Its last warning is due in a second.
+    sides.first.give(10, expires_at=in_the_future(days=1, seconds=1))
+
+    # Its time ends in the middle of the warnings, and before the last account.
+    stopped = sides.first.interrupt("publish", ON_SCHEDULE, asks=3)
+    time.sleep(1.1)
+    finished = sides.second.call("publish", ON_SCHEDULE)
+    again = sides.first.call("publish", ON_SCHEDULE)
+
+    assert "raised" in stopped
+    assert (finished["events"] > 0, again["events"]) == (True, 0)
+    assert len(sides.rows(f"PUBLISHED#{sides.first.account}", keys.ALERT_PREFIX)) == 1
+
+
+def test_sweeps_continue_each_others_run(sides: Sides) -> None:
+    sides.open(credits=10)
+    sides.first.hold(2, more={"ttl_seconds": 1})
+    sides.second.give(5, expires_at=in_the_future(seconds=1))
+    time.sleep(1.1)
+
+    stopped = sides.first.interrupt("expiry_sweep", {}, asks=20)
+    finished = sides.second.call("expiry_sweep", {})
+    again = sides.first.call("expiry_sweep", {})
+
+    assert (stopped["finished"], finished["finished"], again["finished"]) == (False, True, True)
+    assert (finished["recorded"], finished["failed"], again["recorded"], again["failed"]) == (2, 0, 0, 0)
+    assert {entry["type"] for entry in sides.first.history(sides.first.account)} >= {"release", "expiry"}
+    assert sides.agree()
+
+
+def test_reconciliations_continue_each_others_run(sides: Sides) -> None:
+    sides.open()
+    sides.first.set_code()
+    bought = sides.first.buy(session=sides.second.manager_session()).body
+    with sides.fake.state.lock:
+        lifecycle.pay(sides.fake.state, bought["checkout_url"].rpartition("/")[2], "card")
+
+    stopped = sides.first.interrupt("reconcile", {}, asks=1)
+    finished = sides.second.call("reconcile", {})
+    again = sides.first.call("reconcile", {})
+
+    assert [one["finished"] for one in (stopped, finished, again)] == [False, True, True]
+    assert (stopped["healed"] + finished["healed"], again["healed"]) == (1, 0)
+    assert [one["failed"] + one["quarantined"] for one in (stopped, finished, again)] == [0, 0, 0]
+    assert sides.first(PURCHASE, id=bought["id"]).body["state"] == "granted"
+    assert sides.agree()
+
+
+def test_an_erasure_is_one_in_both_versions(sides: Sides) -> None:
+    sides.open(credits=10)
+    body = {"feature": "sticker", "quantity": 1, "customer": "Ana", "description": "for Ana"}
+    for side in (sides.first, sides.second):
+        assert side(CONSUME, json=body).status == 201
+
+    erased = sides.first.erase("Ana", key="e")
+    again = sides.second.erase("Ana", key="e")
+
+    assert (erased.status, again.status, again.replayed) == (201, 201, True)
+    assert again.body == erased.body
+    assert erased.body["entries"] == 2
+    assert [side(HISTORY).text.count("Ana") for side in (sides.first, sides.second)] == [0, 0]
+
+
+PAGES = ("/portal", "/portal/history", "/portal/reports", "/portal/buy")
+
+
+def browser_of(side: Version) -> Browser:
+    """A browser that reaches one version's page."""
+
+    def handler(function: str, event: Any, _: Any) -> dict[str, Any]:
+        return side.call(function, event)
+
+    return Browser({name: partial(handler, name) for name in ("portal", "checkout")})
+
+
+def test_the_page_goes_on_in_the_other_version(sides: Sides) -> None:
+    sides.open(credits=10)
+    sides.first.set_code()
+    address = sides.first.portal_session(sides.first.account).body["url"].removeprefix("https://api.example.com")
+    here, there = browser_of(sides.first), browser_of(sides.second)
+
+    entered = there.send(there.open(address).forms[0], code=CODE)
+    here.cookies = there.cookies
+    seen = [[browser.open(path) for path in PAGES] for browser in (here, there)]
+    there.send(entered.form("/portal/leave"))
+
+    assert entered.path == "/portal"
+    assert [[page.status for page in pages] for pages in seen] == [[200] * len(PAGES)] * 2
+    assert "10" in seen[0][0].text
+    assert here.open("/portal").status == 401
+
+
+def test_a_receiver_that_left_stays_away_in_both_versions(sides: Sides) -> None:
+    sides.open()
+    sides.webhook.answer = lambda _: Answer(410)
+
+    for side in (sides.first, sides.second):
+        assert side.call("deliver", {"Records": [message(sides.first.account)]}) == {"batchItemFailures": []}
+
+    assert len(sides.webhook.bodies(sides.first.account)) == 1
+    stopped = get(sides.table, keys.WEBHOOK_STOPPED)
+    assert stopped
+    assert stopped["target"] == {"S": sides.webhook.url}

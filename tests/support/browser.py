@@ -1,14 +1,13 @@
 """A browser without a screen, for the page in this process: it keeps cookies, sends forms and follows redirects."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.support.functions import Functions
 from tests.support.gateway_events import Context, http_event
 from tests.support.iam_rights import acting_as
 from tests.support.template import functions_by_route
@@ -75,9 +74,9 @@ class _Forms(HTMLParser):
 
 @dataclass
 class Browser:
-    """One person's browser. headers: what it sends with each request."""
+    """One person's browser. functions: their handlers, by name. headers: what it sends with each request."""
 
-    functions: Functions
+    functions: Mapping[str, Callable[[Any, Any], dict[str, Any]]]
     cookies: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=lambda: {"accept-language": "pt-BR,pt;q=0.9"})
 

@@ -94,6 +94,8 @@ RULES = {
     # Without an audience, the authorizer accepts no token; without an issuer, the audience would be ignored.
     "OwnIssuerNamesItsAudience": (unless_equal("JwtIssuer", ""), [unless_equal("JwtAudience", "")]),
     "AudienceNeedsItsIssuer": (unless_equal("JwtAudience", ""), [unless_equal("JwtIssuer", "")]),
+    # The authorizer ignores them under another issuer, and their tokens would be refused.
+    "ExtraClientsAreOfTheOwnPool": (unless_equal("ExtraClients", ""), [{"Fn::Equals": [ref("JwtIssuer"), ""]}]),
     # Paying customers return to a page of ours, somebody hears the alarms, and the ledger isn't a local cloud's.
     "LivePaymentsAreComplete": (
         {"Fn::Equals": [ref("StripeLiveMode"), "true"]},

@@ -134,7 +134,7 @@ LOG_GROUPS = {
     },
 }
 
-# No path, query string or header: they carry account names, cursors and tokens.
+# No path, query string or header: they carry account names, cursors and tokens. No text that may hold a quote.
 ACCESS_LOG = {
     "request_id": "$context.requestId",
     "at": "$context.requestTimeEpoch",
@@ -144,13 +144,15 @@ ACCESS_LOG = {
     "bytes": "$context.responseLength",
     "client": "$context.authorizer.claims.client_id",
     "authorizer_error": "$context.authorizer.error",
-    "integration_error": "$context.integrationErrorMessage",
+    "lambda_status": "$context.integration.integrationStatus",
 }
 
 # ---- The API and its callers ----
 
-# What anybody may send without a token, and no page needs often. Twenty managers a second may enter, and twenty buy.
+# What anybody may send without a token, and no page needs often; and sessions, each of which costs a slow hash. Twenty
+# managers a second may enter, and twenty buy.
 SLOWED = (
+    "POST /v1/accounts/{account}/manager-sessions",
     "POST /portal/enter/{token}",
     "POST /portal/buy",
     "POST /portal/language",
@@ -213,8 +215,10 @@ AUTHORIZERS = {
 }
 
 # Callers are programs, so nobody can sign up. Without the pool, every caller would need a new client id and secret.
+# AUTHORIZERS name the pool's issuer in its original form, and AWS may change the default.
 USER_POOL = {
     "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True},
+    "IssuerConfiguration": {"Type": "ORIGINAL"},
     "DeletionProtection": either("IsAws", "ACTIVE", "INACTIVE"),
 }
 

@@ -18,6 +18,7 @@ from tests.support.template import functions_by_route
 ROOT = Path(__file__).parents[2]
 WORKER = Path(__file__).with_name("version_worker.py")
 FUNCTION_OF = functions_by_route()
+ALL_THE_TIME = 1_000_000
 
 
 def unpacked(archived: Path, folder: Path) -> Path:
@@ -60,9 +61,15 @@ class Version(Api):
 
     def call(self, function: str, event: Any) -> dict[str, Any]:
         """What a function's handler returns."""
+        result = self.interrupt(function, event, asks=ALL_THE_TIME)
+        assert "raised" not in result, f"{function} raises {result['raised']}"
+        return result
+
+    def interrupt(self, function: str, event: Any, *, asks: int) -> dict[str, Any]:
+        """What a handler returns or raises that has no time left after it has asked so often."""
         assert self.process.stdin
         assert self.process.stdout
-        self.process.stdin.write(json.dumps({"function": function, "event": event}) + "\n")
+        self.process.stdin.write(json.dumps({"function": function, "event": event, "asks": asks}) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, f"{function} ended its process"

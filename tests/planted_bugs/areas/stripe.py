@@ -133,6 +133,27 @@ STRIPE = (
         ("test_payments_not_configured",),
     ),
     Bug(
+        "a reconciliation without a key is quiet although purchases wait",
+        "reconcile:not_configured",
+        "if is_needed(table):",
+        "if False:",
+        ("test_payments_not_configured",),
+    ),
+    Bug(
+        "only a purchase makes a missing key an alarm, not an earlier run",
+        "reconciliation:is_needed",
+        "return bool(begun) or read_checkpoint(table) is not None",
+        "return bool(begun)",
+        ("test_payments_not_configured",),
+    ),
+    Bug(
+        "a secret that was deleted counts as never stored",
+        "Secret._read",
+        'if self._text is None and NO_VALUE in error.response["Error"]["Message"]:',
+        "if self._text is None:",
+        ("test_payments_not_configured",),
+    ),
+    Bug(
         "rejected deliveries are not counted",
         "webhooks:receive",
         "count(Metric.WEBHOOKS_REJECTED, 1)",

@@ -85,6 +85,12 @@ def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[Pendin
     )
 
 
+def is_needed(table: Table) -> bool:
+    """Whether a purchase was begun within PAYABLE, or a reconciliation has run before. Raises Busy."""
+    begun = query(table, keys.PENDING_CHECKS, first="0", last=keys.HIGHEST, limit=1)
+    return bool(begun) or read_checkpoint(table) is not None
+
+
 def delete_pending_check(table: Table, pending_check: PendingCheck) -> None:
     """Delete the row of a check that is done, or stored as failed. Raises Busy."""
     delete(table, keys.pending_check_row(pending_check.due))

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 # The version of a secret that is plain text, and of everything that was stored before secrets had versions.
 FIRST_VERSION = 1
+# Of AWS's two messages under ResourceNotFoundException, the one of a secret that exists has these words.
+NO_VALUE = "staging label"
 # Nobody can make a function read its secret more often than this.
 AGAIN_SECONDS = 10.0
 
 
 class SecretNotSet(Exception):
-    """Nobody has stored a value in the secret yet."""
+    """The secret exists, and nobody has stored a value in it yet."""
 
 
 class Secret:
@@ -68,8 +70,8 @@ class Secret:
         try:
             return self._client.get_secret_value(SecretId=self._name)["SecretString"]
         except self._client.exceptions.ResourceNotFoundException as error:
-            # A value that was there and is gone is a fault, not the first day of a stack.
-            if self._text is None:
+            # A value or a secret that was there and is gone is a fault, not the first day of a stack.
+            if self._text is None and NO_VALUE in error.response["Error"]["Message"]:
                 raise SecretNotSet from error
             raise
 
