@@ -93,12 +93,13 @@ def test_a_page_without_events_leads_on(service: Service, clock: Clock) -> None:
     assert empty["next"] == f"2026-06-{16 + (12 + MAX_HOURS) // 24}T12:00:00.000#"
 
 
-def test_a_position_in_the_future_waits(service: Service) -> None:
-    assert page(service, after="2999-01-01T00:00:00.000#") == {
-        "events": [],
-        "next": "2999-01-01T00:00:00.000#",
-        "more": False,
-    }
+@pytest.mark.parametrize("after", ["2999-01-01T00:00:00.000#", "9999-12-31T23:59:59.999#acme#000000000001"])
+def test_a_position_in_the_future_waits(service: Service, after: str) -> None:
+    assert page(service, after=after) == {"events": [], "next": after, "more": False}
+
+
+def test_a_position_before_all_time_is_the_oldest(published: Service) -> None:
+    assert ids(everything(published, after="0001-01-01T00:00:00.000#")) == ids(everything(published))
 
 
 @pytest.mark.parametrize("after", ["x", "42", "2026-06-16", "2026-06-16T12:00:00.000", "2026-13-16T12:00:00.000#"])

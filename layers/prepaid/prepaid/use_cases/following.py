@@ -41,9 +41,10 @@ def feed_after(table: Table, position: str, *, limit: int, now: datetime) -> Fee
             place, limit = rows[-1].sort, limit - len(rows)
         if not limit:
             return FeedPage(tuple(events), place, more=True)
-        hour += HOUR
-        if hour > readable:
+        # Not `hour + HOUR > readable`: after the last hour of the year 9999 there is none.
+        if hour > readable - HOUR:
             return FeedPage(tuple(events), place, more=False)
+        hour += HOUR
         # Nothing more is written to an hour that has ended.
         place = keys.feed_sort(hour, "")
     return FeedPage(tuple(events), place, more=True)
