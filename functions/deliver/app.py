@@ -11,7 +11,7 @@ from prepaid.deps import Deps
 from prepaid.settings import from_environment
 from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
-from prepaid.use_cases.delivering import DeliverContext, QueuedEvent, deliver
+from prepaid.use_cases.delivering import DeliverContext, Delivered, QueuedEvent, deliver, is_too_old
 
 # The deadline of a delivery: for the row that says that the receiver wants no more events, which follows its answer.
 DEADLINE_SECONDS = 20.0
@@ -20,23 +20,31 @@ type QueueHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 def run(deps: Deps, record: dict[str, Any]) -> bool:
-    """Deliver one message. Returns whether it leaves the queue. Raises ValueError for an unusable secret, Busy."""
+    """Deliver one message. Returns whether it leaves the queue.
+
+    Raises ValueError for an unusable secret, Busy: then the queue hands out the message again after its own time-out.
+    """
     assert deps.webhook is not None, "the template gives this function a webhook"
     queued = QueuedEvent(
         text=record["body"],
         tries=int(record["attributes"]["ApproximateReceiveCount"]),
         queued_at=instant(int(record["attributes"]["SentTimestamp"])),
     )
-    delivered = deliver(
-        DeliverContext(
-            table=within(deps.table, DEADLINE_SECONDS),
-            target=deps.webhook.target,
-            secret=deps.webhook.secret,
-            post=deps.webhook.post,
-            now=deps.clock,
-        ),
-        queued,
+    context = DeliverContext(
+        table=within(deps.table, DEADLINE_SECONDS),
+        target=deps.webhook.target,
+        secret=deps.webhook.secret,
+        post=deps.webhook.post,
+        now=deps.clock,
     )
+    try:
+        delivered = deliver(context, queued)
+    except Exception:
+        if not is_too_old(queued, deps.clock()):
+            raise
+        # Otherwise each message of an account would take days, and the last ones would be too old for the queue.
+        logger.exception("not delivered")
+        delivered = Delivered("given up")
     logger.info("webhook", extra={"outcome": delivered.outcome, "status": delivered.status, "tries": queued.tries})
     if delivered.outcome == "failed":
         count(Metric.ENDPOINT_DELIVERIES_FAILED, 1)

@@ -38,10 +38,10 @@ FIFO_QUEUES: Properties = {
         "FifoQueue": True,
         "DeduplicationScope": "messageGroup",
         "FifoThroughputLimit": "perMessageGroupId",
-        # Six times the function's time-out, as AWS recommends.
-        "VisibilityTimeout": 240,
-        # More than the tries of three days, after which the function itself gives up.
-        "RedrivePolicy": {"deadLetterTargetArn": attribute("WebhookDeadLetters"), "maxReceiveCount": 30},
+        # More than six times the function's time-out, as AWS recommends.
+        "VisibilityTimeout": 300,
+        # SQS's largest. With the time-out, it spans more than the three days after which the function itself gives up.
+        "RedrivePolicy": {"deadLetterTargetArn": attribute("WebhookDeadLetters"), "maxReceiveCount": 1000},
     },
     "WebhookDeadLetters": QUEUE | {"FifoQueue": True},
 }

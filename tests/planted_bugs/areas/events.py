@@ -208,10 +208,24 @@ EVENTS = (
     ),
     Bug(
         "an event is tried for ever",
-        "delivering:deliver",
+        "delivering:is_too_old",
         "now - queued.queued_at >= GIVE_UP_AFTER",
         "now - queued.queued_at >= 100 * GIVE_UP_AFTER",
         ("functions/test_webhook_deliveries",),
+    ),
+    Bug(
+        "without a usable secret an event is tried for ever",
+        "deliver:run",
+        "if not is_too_old(queued, deps.clock()):",
+        "if deps:",
+        ("functions/test_delivery_errors",),
+    ),
+    Bug(
+        "a queue gives up after an hour",
+        "WebhookQueue",
+        "maxReceiveCount: 1000",
+        "maxReceiveCount: 30",
+        ("functions/test_delivery_errors",),
     ),
     Bug(
         "an event that is given up is lost",

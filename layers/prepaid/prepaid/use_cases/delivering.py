@@ -79,9 +79,14 @@ def deliver(context: DeliverContext, queued: QueuedEvent) -> Delivered:
     if reply.status == GONE:
         stop(context.table, context.target, now)
         return Delivered("stopped", reply.status)
-    if now - queued.queued_at >= GIVE_UP_AFTER:
+    if is_too_old(queued, now):
         return Delivered("given up", reply.status)
     return Delivered("failed", reply.status, _pause(queued.tries, reply, now))
+
+
+def is_too_old(queued: QueuedEvent, now: datetime) -> bool:
+    """Whether an event that fails now has no further try. What waited behind it is as old, so it has one try only."""
+    return now - queued.queued_at >= GIVE_UP_AFTER
 
 
 def _pause(tries: int, reply: Reply, now: datetime) -> int:
