@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from prepaid.store.dynamodb import Table
@@ -70,13 +70,14 @@ class World:
         return [event.id for event in page.events]
 
     def check(self, *accounts: str) -> None:
+        fed = feed(self.table, hours=4 + (self.now - NOW) // timedelta(hours=1))
         for account in accounts or ("acme",):
             of_account = [
                 [event for event in events if event["subject"] == account]
-                for events in (self.outside.queue, self.outside.bus, feed(self.table))
+                for events in (self.outside.queue, self.outside.bus, fed)
             ]
-            queue, bus, fed = of_account
-            assert first_deliveries(queue) == first_deliveries(bus) == ids(fed) == self.expected(account)
+            queue, bus, listed = of_account
+            assert first_deliveries(queue) == first_deliveries(bus) == ids(listed) == self.expected(account)
 
 
 def kill_at(world: World, point: int, *, after: bool) -> None:

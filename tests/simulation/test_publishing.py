@@ -4,15 +4,18 @@ The database is the simulation's; the queue and the bus remember what they accep
 """
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
-from prepaid.use_cases.publishing import ROUND_ENTRIES
+from prepaid.core.manager_code import MAX_TRIES, reserve_try
+from prepaid.core.purchase import Progress
+from prepaid.store.manager_codes import read_code, write_code
+from prepaid.use_cases.publishing import ROUND_ENTRIES, publish_changes
 from tests.simulation.bench import Killed
 from tests.simulation.publishers import World, disturb, kill_at
+from tests.support.core_builders import a_payment_status
 from tests.support.publishing import ids, nothing
-from tests.support.store_driver import SECOND
+from tests.support.store_driver import DAY, HOUR, NOW, a_purchase
 from tests.support.whole_table import NAME
 
 # Three rounds, the last one short.
@@ -57,16 +60,11 @@ def test_a_run_makes_every_kind_of_call(calls: list[str]) -> None:
     assert calls.count("send") == ENTRIES
 
 
-def points(calls: list[str]) -> Iterator[int]:
-    """Every call but the sends, and every fifth of these: they are alike."""
-    return (index for index, call in enumerate(calls) if call != "send" or index % 5 == 0)
-
-
 @pytest.mark.parametrize("after", [False, True])
 def test_a_publisher_killed_at_any_call_loses_nothing(calls: list[str], *, after: bool) -> None:
     start = a_ledger()
     rows = start.database.snapshot(NAME)
-    for point in points(calls):
+    for point in range(len(calls)):
         world = World()
         world.database.restore(NAME, rows)
         kill_at(world, point, after=after)
@@ -82,7 +80,7 @@ def test_a_publisher_killed_at_any_call_loses_nothing(calls: list[str], *, after
 def test_two_publishers_at_once_keep_the_order(calls: list[str], seed: int) -> None:
     start = a_ledger()
     rows = start.database.snapshot(NAME)
-    for point in points(calls):
+    for point in range(len(calls)):
         world, dice = World(), random.Random(f"{seed} {point}")
         world.database.restore(NAME, rows)
         twin_at(world, point, dice)
@@ -174,12 +172,51 @@ def test_an_entry_that_no_change_named_is_found() -> None:
     world.check("acme", "zoo")
 
 
-def test_a_publisher_that_slept_a_day_publishes_everything() -> None:
+@pytest.fixture
+def slept() -> tuple[World, list[tuple[str, str]]]:
+    """A day of debits, and two purchases and a locked code of zoo; and the rows that changed meanwhile."""
     world = a_ledger(3)
     world.ring(1)
-    for minute in range(90):
-        world.driver.debit(1, at=world.driver.account().at + minute * SECOND)
+    world.driver.open("zoo", credits=1)
+    ends: dict[str, Progress] = {"pur_1": "awaiting_payment", "pur_2": "payment_failed"}
+    for purchase, progress in ends.items():
+        world.driver.record(a_purchase(purchase, "zoo"))
+        world.driver.receive(a_payment_status(progress, world.driver.purchase(purchase, "zoo")), at=NOW + HOUR)
+    for _ in range(MAX_TRIES):
+        code = read_code(world.table, "zoo")
+        write_code(world.table, "zoo", reserve_try(code, NOW + HOUR), over=code)
+    for hour in range(24):
+        world.driver.debit(1, at=NOW + hour * HOUR)
+    world.now = NOW + DAY
+    changed = ("ENTRY#", "PURCHASE#", "MANAGER")
+    return world, [
+        key for key in world.database.snapshot(NAME) if key[0].startswith("ACCOUNT#") and key[1].startswith(changed)
+    ]
+
+
+def alerts_without_entry(world: World) -> list[str]:
+    return sorted(event["type"] for event in world.outside.queue if "entry" not in event["data"])
+
+
+def test_a_publisher_that_slept_a_day_publishes_everything(slept: tuple[World, list[tuple[str, str]]]) -> None:
+    """The stream keeps the changes of a day."""
+    world, changed = slept
+
+    world.run(lambda publisher: publish_changes(publisher, changed), lambda: True)
+
+    world.check()
+    assert alerts_without_entry(world) == [
+        "prepaid.alert.code_locked",
+        "prepaid.alert.purchase_failed",
+        "prepaid.alert.purchase_pending",
+    ]
+
+
+def test_after_more_than_a_day_the_schedule_finds_entries(slept: tuple[World, list[tuple[str, str]]]) -> None:
+    """The stream has lost the changes, and with them the alerts that have no entry, as docs/operating.md says."""
+    world, _ = slept
 
     world.heal()
 
     world.check()
+    assert alerts_without_entry(world) == []

@@ -2,7 +2,7 @@
 
 from tests.support.expected_alarms import alarm
 from tests.support.expected_template import QUEUE
-from tests.support.template_values import HOUR, MINUTE, Properties, attribute, either, ref
+from tests.support.template_values import DAY, HOUR, MINUTE, Properties, attribute, either, ref
 
 # Rows whose changes mean events. Anything else would only start the function; a deletion is DynamoDB's TTL.
 CHANGES = {
@@ -11,14 +11,14 @@ CHANGES = {
 }
 
 # Of the stream. TRIM_HORIZON: nothing that happened while the stack was created is left out. One batch at a time keeps
-# the order of an account's events; a change that fails is given up after an hour, and the schedule finds its entry.
+# the order of an account's events; a change that fails is tried as long as the stream keeps it.
 STREAM: Properties = {
     "BatchSize": 100,
     "BisectBatchOnFunctionError": True,
     "DestinationConfig": {"OnFailure": {"Destination": attribute("DeadLetters")}},
     "EventSourceArn": either("HasExistingTable", ref("ExistingTableStream"), attribute("Table", "StreamArn")),
     "FunctionName": ref("PublishFunctionAliaslive"),
-    "MaximumRecordAgeInSeconds": HOUR,
+    "MaximumRecordAgeInSeconds": DAY,
     "ParallelizationFactor": 1,
     "StartingPosition": "TRIM_HORIZON",
 }

@@ -1,8 +1,8 @@
 """Publishing: the events of an account's entries, in the ledger's order, at least once (rule 20).
 
 The ledger is the log, and the table's stream only names what changed. A cursor for each account holds how far its
-entries are published, so a publisher can be killed at any point, run twice at once or start late: nothing is missing,
-and first deliveries are in order.
+entries are published, so a publisher can be killed at any point, run twice at once or start late: no entry is missing,
+and first deliveries are in order. Alerts without an entry depend on the stream, which keeps a change for a day.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
