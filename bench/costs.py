@@ -95,6 +95,7 @@ JOB_METRICS = (
     "SweepFailures",
     "RowsVerified",
     "EventsPublished",
+    "EventsFoundLate",
 )
 # What the stack has only with this condition of the template.
 WEBHOOK = "HasWebhook"

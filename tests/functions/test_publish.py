@@ -76,6 +76,30 @@ def test_the_schedule_finds_what_no_change_named(publish: Publish, service: Serv
     assert publish.heal() == {"events": 0, "failed": 0, "finished": True}
 
 
+def test_only_scheduled_runs_report_what_they_found(publish: Publish, service: Service, output: Output) -> None:
+    """A scheduled run that finds nothing reports 0. Changes that the stream named are no news of the schedule."""
+    service.open()
+    publish(keys.entry("acme", 1))
+    assert output.metric("EventsFoundLate") == []
+
+    publish.heal()
+
+    assert output.metric("EventsFoundLate") == [0]
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(4, 0), (5, 2)])
+def test_what_only_the_schedule_found_is_counted(
+    publish: Publish, service: Service, output: Output, clock: Clock, minutes: int, found: int
+) -> None:
+    """The stream names an entry within seconds, so a young entry tells nothing."""
+    service.open(credits=12)
+    clock.now += minutes * 60 * SECOND
+
+    assert publish.heal()["events"] == 2
+
+    assert output.metric("EventsFoundLate") == [found]
+
+
 def test_entries_before_the_first_run_are_not_published(publish: Publish, service: Service, clock: Clock) -> None:
     service.open(credits=12)
     clock.now += DAY

@@ -1,6 +1,6 @@
 """The values of the publisher's and the webhook's own resources in template.yaml, and why."""
 
-from tests.support.expected_alarms import alarm
+from tests.support.expected_alarms import SERVICE, alarm
 from tests.support.expected_template import QUEUE
 from tests.support.template_values import DAY, HOUR, MINUTE, Properties, attribute, either, ref
 
@@ -62,6 +62,19 @@ ALARMS = {
         statistic="Maximum",
         threshold=5 * MINUTE * 1000,
     ),
+    # Each scheduled run reports it, also when it is 0. The stream's runs don't, so they can't hide a dead schedule.
+    "PublishSilent": alarm(
+        "Prepaid",
+        "EventsFoundLate",
+        SERVICE,
+        statistic="SampleCount",
+        period=HOUR,
+        periods=3,
+        comparison="LessThanThreshold",
+        missing="breaching",
+    ),
+    # A stream that works names every entry within seconds.
+    "EventsUnreported": alarm("Prepaid", "EventsFoundLate", SERVICE, period=HOUR),
     # A receiver's deployment takes minutes.
     "EndpointDeliveriesLate": alarm(
         "AWS/SQS",

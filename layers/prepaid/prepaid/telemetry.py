@@ -21,6 +21,7 @@ class Metric(StrEnum):
     ENDPOINT_DELIVERIES = "EndpointDeliveries"
     ENDPOINT_DELIVERIES_FAILED = "EndpointDeliveriesFailed"
     ENDPOINT_DELIVERIES_GIVEN_UP = "EndpointDeliveriesGivenUp"
+    EVENTS_FOUND_LATE = "EventsFoundLate"
     EVENTS_PUBLISHED = "EventsPublished"
     INTERNAL_ERRORS = "InternalErrors"
     LOTS_EXPIRED = "LotsExpired"

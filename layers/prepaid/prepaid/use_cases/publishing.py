@@ -50,6 +50,8 @@ PAGE_ACCOUNTS = 100
 FIRST_LOOKBACK = timedelta(hours=1)
 # The fifth try is reserved before it is compared. If it is right, the code isn't locked, and its row changes at once.
 COMPARED_AFTER = timedelta(seconds=5)
+# The stream names an entry within seconds. The alarm EventsLate rings when it is this far behind.
+LATE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,14 @@ class PublishContext:
 
 @dataclass(slots=True)
 class Published:
-    """events: published by this run. failed: accounts whose events couldn't be published.
+    """events: published by this run. late: those of entries that had waited too long for it. failed: accounts whose
+    events couldn't be published.
 
     finished: whether the run got to the end of its work. If not, the next run does the rest.
     """
 
     events: int = 0
+    late: int = 0
     failed: int = 0
     finished: bool = True
 
@@ -200,6 +204,7 @@ def _publish_account(context: PublishContext, published: Published, account_id: 
             # Another publisher sent the same events and moved the cursor: continue from there.
             continue
         published.events += sum(map(len, sent.values()))
+        published.late += sum(context.clock() - event.at >= LATE for events in sent.values() for event in events)
 
 
 def _first_entry(context: PublishContext, table: Table, account_id: str) -> int:
