@@ -77,7 +77,7 @@ ASSUMED = {
     "seconds of publishing an event, 512 MB": 0.05,
     "seconds of delivering an event, 512 MB": 0.1,
     "bytes of a function's log lines, a request": 700,
-    "bytes of the publisher's log lines, a run": 900,
+    "bytes of the publisher's log lines, a run": 1_200,
     "bytes of an access log line": 450,
     "bytes of a response, with headers": 600,
     "rows that the verifier checks in a second, 1 GB": 1_000,
@@ -96,6 +96,16 @@ JOB_METRICS = (
     "RowsVerified",
     "EventsPublished",
     "EventsFoundLate",
+)
+# Published in the hours in which they move. Credits spent are a metric for each feature.
+BUSINESS_METRICS = (
+    "CreditsSold",
+    "CreditsGranted",
+    "CreditsExpired",
+    "CreditsTakenBack",
+    "CreditsOwed",
+    "SpendingRefused",
+    "CodesLocked",
 )
 # What the stack has only with this condition of the template.
 WEBHOOK = "HasWebhook"
@@ -255,6 +265,13 @@ def _functions(what: str, seconds: str) -> Cost:
     return Cost(item, MILLION * (PRICES["Lambda request"] + duration))
 
 
+def per_million_events() -> float:
+    """Dollars of the events of a million debits, a part of `per_million_debits`: published, kept and logged."""
+    logs = ASSUMED["bytes of the publisher's log lines, a run"] / GIGABYTE
+    events = sum(cost.dollars for cost in per_million_debits() if "event" in cost.item)
+    return events + MILLION * logs * (PRICES["log, a GB"] + PRICES["log storage, a GB a month"])
+
+
 def besides_units() -> float:
     """Dollars of a million debits without the units that depend on the size of the entry."""
     entry, _ = rows_of_a_debit()
@@ -310,13 +327,20 @@ def options(template: Mapping[str, Any], whole_days: int) -> list[Cost]:
     metrics = counts["routes"] * METRICS_OF_A_ROUTE * PRICES["metric, a month"]
     always = count_resources(without_webhook(template))
     secrets, alarms = (counts[kind] - always[kind] for kind in ("AWS::SecretsManager::Secret", "metrics of alarms"))
+    features = len(first_catalog().features)
+    business = len(BUSINESS_METRICS) + features
     polls = MONTH_HOURS * ASSUMED["polls of an empty queue by Lambda, an hour"] * PRICES["FIFO request"]
     return [
         Cost(
             f"`WebhookTarget`: {secrets} secret, {alarms} alarms, and Lambda's polls of its queue",
             secrets * PRICES["secret, a month"] + alarms * PRICES["alarm, a month"] + polls,
         ),
+        Cost("a million events on the bus and in the feed, a part of their million debits", per_million_events()),
         Cost("`WebhookTarget`, for a million events", per_million_deliveries()),
+        Cost(
+            f"{business} metrics of credits and refusals, if each moves every hour, with {features} features",
+            business * PRICES["metric, a month"],
+        ),
         Cost("one process that always has a token, `TokenHours` 1", MONTH_HOURS * PRICES["machine token"]),
         Cost("the same, `TokenHours` 24", MONTH_HOURS / 24 * PRICES["machine token"]),
         Cost(

@@ -1,6 +1,7 @@
 """On each change of the table: publishes the events of new entries. On a schedule: those that no change named, and of
 lots that expire soon."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,18 @@ from prepaid.use_cases.warning import publish_warnings
 # Enough for what is done between two looks at the time, and to save the run's place: at most five pieces of 17 seconds
 # each, as a call that begins just before its piece's deadline may take seven, and an alert's event, which takes 18.
 MARGIN_MILLISECONDS = 110_000
+
+# By the line of a statement. Credits on hold are neither spent nor lost, and what pays a debt was sold or granted.
+FIGURES = {
+    "purchased": Metric.CREDITS_SOLD,
+    "promotional": Metric.CREDITS_GRANTED,
+    "adjusted": Metric.CREDITS_GRANTED,
+    "spent": Metric.CREDITS_SPENT,
+    "expired": Metric.CREDITS_EXPIRED,
+    "taken_back": Metric.CREDITS_TAKEN_BACK,
+    "voided": Metric.CREDITS_TAKEN_BACK,
+    "owed": Metric.CREDITS_OWED,
+}
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
@@ -58,7 +71,8 @@ def run(deps: Deps, event: dict[str, Any], context: LambdaContext) -> dict[str, 
     # Also 0: that a scheduled run reports at all tells that its schedule works.
     count(Metric.EVENTS_FOUND_LATE, missing.late)
     return report(
-        Published(
+        replace(
+            missing,
             events=missing.events + warnings.events,
             failed=missing.failed + warnings.failed,
             finished=missing.finished and warnings.finished,
@@ -71,6 +85,13 @@ def report(published: Published) -> dict[str, Any]:
     result = {"events": published.events, "failed": published.failed, "finished": published.finished}
     logger.info("published", extra=result)
     count(Metric.EVENTS_PUBLISHED, published.events)
+    figures: Counter[tuple[Metric, str | None]] = Counter({(Metric.CODES_LOCKED, None): published.codes_locked})
+    for (line, feature), credits in published.figures.items():
+        if line in FIGURES:
+            figures[FIGURES[line], feature] += credits
+    for (metric, feature), value in figures.items():
+        if value:
+            count(metric, value, feature=feature)
     if published.failed or not published.finished:
         raise NotPublished
     return result

@@ -1,5 +1,7 @@
 """One id of a request: in the gateway's log, in each line of the function's, and in every error that a caller sees."""
 
+from typing import Any, Never
+
 import pytest
 
 from tests.support.api import BALANCE, CONSUME
@@ -38,3 +40,17 @@ def test_a_success_needs_no_id_in_its_body(service: Service) -> None:
     service.open(credits=1)
 
     assert REQUEST_ID not in service(BALANCE).text
+
+
+def test_an_unexpected_error_is_counted_and_logged(service: Service, output: Output) -> None:
+    service.open()
+
+    def broken(_: Any) -> Never:
+        raise ZeroDivisionError
+
+    service.functions.change("balance_query", catalog=broken)
+
+    assert service(BALANCE, may_fail=True).status == 500
+    assert output.metric("InternalErrors") == [1]
+    [line] = [line for line in output.lines if line.get("message") == "failed"]
+    assert "ZeroDivisionError" in line["exception"]

@@ -18,6 +18,13 @@ logger = Logger()
 class Metric(StrEnum):
     """Every metric. template.yaml defines the alarms; docs/operating.md explains what to do about each."""
 
+    CODES_LOCKED = "CodesLocked"
+    CREDITS_EXPIRED = "CreditsExpired"
+    CREDITS_GRANTED = "CreditsGranted"
+    CREDITS_OWED = "CreditsOwed"
+    CREDITS_SOLD = "CreditsSold"
+    CREDITS_SPENT = "CreditsSpent"
+    CREDITS_TAKEN_BACK = "CreditsTakenBack"
     ENDPOINT_DELIVERIES = "EndpointDeliveries"
     ENDPOINT_DELIVERIES_FAILED = "EndpointDeliveriesFailed"
     ENDPOINT_DELIVERIES_GIVEN_UP = "EndpointDeliveriesGivenUp"
@@ -33,15 +40,16 @@ class Metric(StrEnum):
     RECONCILIATION_FAILURES = "ReconciliationFailures"
     RECONCILIATION_OLDEST_FAILURE = "ReconciliationOldestFailure"
     ROWS_VERIFIED = "RowsVerified"
+    SPENDING_REFUSED = "SpendingRefused"
     SWEEP_FAILURES = "SweepFailures"
     VERIFICATION_BEHIND = "VerificationBehind"
     VERIFICATION_FINDINGS = "VerificationFindings"
     WEBHOOKS_REJECTED = "WebhooksRejected"
 
 
-def count(metric: Metric, value: int) -> None:
-    """Publish a count with the service's name."""
-    _publish(metric, "Count", value)
+def count(metric: Metric, value: int, *, feature: str | None = None) -> None:
+    """Publish a count with the service's name, and with the feature, of which a catalog has few."""
+    _publish(metric, "Count", value, feature)
 
 
 def measure_seconds(metric: Metric, value: int) -> None:
@@ -49,9 +57,11 @@ def measure_seconds(metric: Metric, value: int) -> None:
     _publish(metric, "Seconds", value)
 
 
-def _publish(name: str, unit: str, value: int) -> None:
+def _publish(name: str, unit: str, value: int, feature: str | None = None) -> None:
     # Imported here because most requests publish nothing.
     from aws_lambda_powertools.metrics import MetricUnit, single_metric  # noqa: PLC0415
 
-    with single_metric(name=name, unit=MetricUnit(unit), value=value):
-        """The context manager prints the metric when the block ends."""
+    # The context manager prints the metric when the block ends.
+    with single_metric(name=name, unit=MetricUnit(unit), value=value) as metric:
+        if feature is not None:
+            metric.add_dimension("feature", feature)

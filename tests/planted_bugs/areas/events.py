@@ -228,6 +228,20 @@ EVENTS = (
         ("functions/test_delivery_errors",),
     ),
     Bug(
+        "figures are counted before the cursor moves",
+        "_publish_account",
+        "        try:\n            last",
+        "        for entry, _ in entries:\n            _add_figures(published, entry)\n        try:\n            last",
+        ("functions/test_business_figures",),
+    ),
+    Bug(
+        "the stream's runs report as the scheduled ones do",
+        "publish:run",
+        'if "Records" in event:',
+        'if "Records" in event:\n        count(Metric.EVENTS_FOUND_LATE, 0)',
+        ("functions/test_publish",),
+    ),
+    Bug(
         "an event that is given up is lost",
         "deliver:run",
         'deps.webhook.give_up(attributes["MessageGroupId"], attributes["MessageDeduplicationId"], record["body"])',

@@ -1,5 +1,6 @@
 """/v1/accounts/{account}/consumptions/batch: spending credits on many things in one request."""
 
+from http import HTTPStatus
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from pydantic import Field, SkipValidation, StringConstraints
@@ -21,6 +22,7 @@ from prepaid.core.errors import InvalidRequest, Refused
 from prepaid.deps import Deps
 from prepaid.store.items import SALT_BYTES
 from prepaid.store.waiting import KeyedDebit
+from prepaid.telemetry import Metric, count
 from prepaid.use_cases.debiting import Outcome, append_each
 
 # This many items fit in one transaction, with the expiries, lapses and renewal before them.
@@ -92,6 +94,8 @@ def consume_each(request: Request, deps: Deps) -> Response:
         )
     )
     results = [_result(next(outcomes) if isinstance(item, BatchItem) else item) for item in items]
+    if refused := sum(result["status"] == HTTPStatus.PAYMENT_REQUIRED for result in results):
+        count(Metric.SPENDING_REFUSED, refused)
     body: BatchAnswer = {"results": results}
     return Response(status=200, body=body)
 

@@ -161,27 +161,30 @@ class _Sums:
 
     def add(self, entry: Entry) -> None:
         self.entries += 1
-        line, credits = LINES[entry.type], entry.credits
-        if line == "taken_back" and credits > 0:
-            line = "returned"
-        if entry.type in PAYING:
-            # Owed credits are paid from what came: the statement shows all that came, and what the debt took.
-            credits -= entry.owed
-            self._move("debt_settled", entry.owed)
-        if entry.type in ("capture", "release"):
-            lost = sum(draw.credits for draw in entry.expired)
-            self._move("expired", -lost)
-            credits += lost
-        if entry.type == "capture":
-            self._move("spent", -entry.spent)
-            credits += entry.spent
-        if line:
-            self._move(line, credits)
+        for line, credits in moves_of(entry):
+            self.moved[line] = self.moved.get(line, 0) + credits
         if entry.feature is not None and entry.units:
             self.uses[entry.feature] = with_use(self.uses.get(entry.feature), entry)
 
-    def _move(self, line: str, credits: int) -> None:
-        self.moved[line] = self.moved.get(line, 0) + credits
+
+def moves_of(entry: Entry) -> Iterator[tuple[str, int]]:
+    """The lines of Movements that an entry changes, each with its signed credits. Their sum is the entry's credits."""
+    line, credits = LINES[entry.type], entry.credits
+    if line == "taken_back" and credits > 0:
+        line = "returned"
+    if entry.type in PAYING:
+        # Owed credits are paid from what came: the statement shows all that came, and what the debt took.
+        credits -= entry.owed
+        yield "debt_settled", entry.owed
+    if entry.type in ("capture", "release"):
+        lost = sum(draw.credits for draw in entry.expired)
+        yield "expired", -lost
+        credits += lost
+    if entry.type == "capture":
+        yield "spent", -entry.spent
+        credits += entry.spent
+    if line:
+        yield line, credits
 
 
 def with_use(use: FeatureUse | None, entry: Entry) -> FeatureUse:

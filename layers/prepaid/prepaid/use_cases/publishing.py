@@ -5,18 +5,21 @@ entries are published, so a publisher can be killed at any point, run twice at o
 and first deliveries are in order. Alerts without an entry depend on the stream, which keeps a change for a day.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import batched
 
 from prepaid.core.catalog import Catalog
 from prepaid.core.cloud_events import cloud_event_text
+from prepaid.core.entry import Entry
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.events import Event, event_of_lock, event_of_purchase, events_of
 from prepaid.core.manager_code import MAX_TRIES
+from prepaid.core.statement import moves_of
 from prepaid.messaging.bus import SentEvent
 from prepaid.store import keys
 from prepaid.store.accounts import read_account_ids
@@ -87,14 +90,16 @@ class PublishContext:
 
 @dataclass(slots=True)
 class Published:
-    """events: published by this run. late: those of entries that had waited too long for it. failed: accounts whose
-    events couldn't be published.
-
+    """events: published by this run. late: those of entries that had waited too long for it. codes_locked: alerts among
+    them. figures: the credits that the entries moved, by line of the statement and, of what was spent, feature.
+    failed: accounts whose events couldn't be published.
     finished: whether the run got to the end of its work. If not, the next run does the rest.
     """
 
     events: int = 0
     late: int = 0
+    codes_locked: int = 0
+    figures: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     failed: int = 0
     finished: bool = True
 
@@ -187,17 +192,17 @@ def _publish_account(context: PublishContext, published: Published, account_id: 
         table = context.piece()
         cursor = read_cursor(table, account_id)
         after = cursor.entry if cursor else _first_entry(context, table, account_id) - 1
-        entries = _events_by_entry(table, account_id, after, limit=ROUND_ENTRIES, catalog=context.catalog)
+        entries = _entries_with_events(table, account_id, after, limit=ROUND_ENTRIES, catalog=context.catalog)
         assert entries is not None, f"entry {after} is missing"
         if cursor and not entries:
             return
-        sent = {number: [_sent(event, context.source) for event in events] for number, events in entries.items()}
+        sent = {entry.number: [_sent(event, context.source) for event in events] for entry, events in entries}
         _send(context, [event for events in sent.values() for event in events])
         rows = [
             feed_row_of_entry(account_id, number, (event.text for event in events)) for number, events in sent.items()
         ]
         try:
-            last = max(entries, default=after)
+            last = max(sent, default=after)
             # Not the table above: its deadline may have passed while the events were sent.
             record_published(context.piece(), account_id, rows, over=cursor, entry=last, now=context.clock())
         except ConditionFailed:
@@ -205,6 +210,15 @@ def _publish_account(context: PublishContext, published: Published, account_id: 
             continue
         published.events += sum(map(len, sent.values()))
         published.late += sum(context.clock() - event.at >= LATE for events in sent.values() for event in events)
+        for entry, _ in entries:
+            _add_figures(published, entry)
+
+
+def _add_figures(published: Published, entry: Entry) -> None:
+    """Add what the entry moved, once: after its cursor has moved, so neither a retry nor another publisher does."""
+    for line, credits in moves_of(entry):
+        published.figures[line, entry.feature if line == "spent" else None] += abs(credits)
+    published.figures["owed", None] += max(entry.owed, 0)
 
 
 def _first_entry(context: PublishContext, table: Table, account_id: str) -> int:
@@ -214,11 +228,11 @@ def _first_entry(context: PublishContext, table: Table, account_id: str) -> int:
     return before.number + 1 if before else 1
 
 
-def publish_alert(context: PublishContext, published: Published, event: Event) -> None:
-    """Publish an alert that has no entry, unless it is published."""
+def publish_alert(context: PublishContext, published: Published, event: Event) -> bool:
+    """Publish an alert that has no entry, unless it is published. Returns whether this run published it."""
     account_id = event.data["account"]
     if is_alert_published(context.piece(), account_id, event.id):
-        return
+        return False
     sent = _sent(event, context.source)
     if context.to_webhook is not None:
         context.to_webhook(sent)
@@ -227,15 +241,17 @@ def publish_alert(context: PublishContext, published: Published, event: Event) -
         record_alert(context.piece(), account_id, event.id, sent.text, context.clock())
     except ConditionFailed:
         # Another publisher sent the same event.
-        return
+        return False
     published.events += 1
+    return True
 
 
 def _publish_row(context: PublishContext, published: Published, account_id: str, sort: str) -> None:
     """Publish the alert that the present state of a row means. Raises OutOfTime."""
     require_time(context)
-    if event := _alert_of(context, account_id, sort):
-        publish_alert(context, published, event)
+    event = _alert_of(context, account_id, sort)
+    if event and publish_alert(context, published, event) and sort == keys.MANAGER:
+        published.codes_locked += 1
 
 
 def _alert_of(context: PublishContext, account_id: str, sort: str) -> Event | None:
@@ -276,17 +292,17 @@ def events_after(table: Table, account_id: str, after: int, *, limit: int, catal
 
     catalog: any version. Raises AccountNotFound, InvalidRequest when the account has no entry `after` yet, Busy.
     """
-    found = _events_by_entry(table, account_id, after, limit=limit, catalog=catalog)
+    found = _entries_with_events(table, account_id, after, limit=limit, catalog=catalog)
     if found is None:
         newest = read_tail(table, account_id).entry.number
         raise InvalidRequest((("after", f"must be at most {newest}, the number of the account's newest entry"),))
-    return EventPage(tuple(event for events in found.values() for event in events), max(found, default=after))
+    return EventPage(tuple(event for _, events in found for event in events), found[-1][0].number if found else after)
 
 
-def _events_by_entry(
+def _entries_with_events(
     table: Table, account_id: str, after: int, *, limit: int, catalog: Catalog
-) -> dict[int, tuple[Event, ...]] | None:
-    """The events of at most `limit` entries that follow entry `after`, by the entry's number, in order.
+) -> list[tuple[Entry, tuple[Event, ...]]] | None:
+    """At most `limit` entries that follow entry `after`, in order, each with its events.
 
     None when the account has no entry `after`. Raises Busy.
     """
@@ -296,11 +312,11 @@ def _events_by_entry(
         return None
     catalogs = {catalog.version: catalog}
     before = entries[0].after if after else None
-    found: dict[int, tuple[Event, ...]] = {}
+    found: list[tuple[Entry, tuple[Event, ...]]] = []
     for entry in entries[1:] if after else entries:
         version = entry.catalog_version
         if version not in catalogs:
             catalogs[version] = read_catalog_version(table, version)
-        found[entry.number] = events_of(before, entry, catalogs[version])
+        found.append((entry, events_of(before, entry, catalogs[version])))
         before = entry.after
     return found

@@ -11,7 +11,7 @@ from prepaid.api.http.problems import RouteNotFound, code_of, problem_response
 from prepaid.api.http.requests import Request, request_from, request_id_of
 from prepaid.api.http.responses import Response, to_gateway
 from prepaid.api.http.routes import DEADLINE_SECONDS
-from prepaid.core.errors import Refused, Unavailable
+from prepaid.core.errors import InsufficientCredits, Refused, Unavailable
 from prepaid.deps import Deps, with_deadline
 from prepaid.payments.errors import PaymentsNotConfigured, PaymentsRefused
 from prepaid.telemetry import Metric, count, logger
@@ -87,6 +87,8 @@ def _log_error(error: Exception, about: dict[str, Any]) -> None:
     """Log by kind: rejections at info, outages with their cause, bugs with a metric that raises the alarm."""
     if isinstance(error, Refused):
         logger.info("refused", extra=about)
+        if isinstance(error, InsufficientCredits):
+            count(Metric.SPENDING_REFUSED, 1)
     elif isinstance(error, Unavailable):
         logger.warning("unavailable", extra=about, exc_info=error)
     elif isinstance(error, PaymentsNotConfigured):
