@@ -11,7 +11,7 @@ from tests.support.api import BATCH, CONSUME, PLACE_HOLD
 from tests.support.gateway_events import Context
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
-from tests.support.publishing import Publish
+from tests.support.publishing import Publish, nothing
 from tests.support.stripe_purchases import Storefront
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -110,6 +110,22 @@ def test_a_repeated_change_is_counted_once(publish: Publish, service: Service, o
     publish(change)
     publish.heal()
 
+    assert output.metric("CreditsGranted") == [5]
+
+
+def test_a_publisher_that_loses_a_race_counts_nothing(publish: Publish, service: Service, output: Output) -> None:
+    service.open(credits=5)
+
+    def rival(call: str) -> None:
+        if call == "put events":
+            publish.outside.before = nothing
+            publish.heal()
+
+    publish.outside.before = rival
+
+    publish(keys.entry("acme", 2))
+
+    assert len(publish.outside.bus) == 4
     assert output.metric("CreditsGranted") == [5]
 
 

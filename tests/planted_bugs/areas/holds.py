@@ -159,8 +159,8 @@ HOLDS = (
     ),
     Bug(
         "a statement spends what is only held",
-        "_Sums.add",
-        'self._move("spent", -entry.spent)',
+        "moves_of",
+        'yield "spent", -entry.spent',
         "pass",
         ("core/test_statement_of_holds",),
     ),

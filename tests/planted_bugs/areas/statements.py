@@ -26,14 +26,14 @@ STATEMENTS = (
     ),
     Bug(
         "credits that came back count as taken",
-        "_Sums",
+        "moves_of",
         'if line == "taken_back" and credits > 0: line = "returned"',
         "",
         ("core/test_statement",),
     ),
     Bug(
         "settled debt is taken from the purchase",
-        "_Sums",
+        "moves_of",
         "credits -= entry.owed",
         "",
         ("core/test_statement",),
