@@ -1,8 +1,10 @@
 """The publisher's handler: what starts it, what it sends to the bus and the webhook's queue, and how it fails."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import boto3
@@ -14,6 +16,7 @@ from prepaid.messaging.aws import open_event_bridge, open_sqs
 from prepaid.messaging.bus import NotAccepted, SentEvent, put_events
 from prepaid.messaging.queue import hide, send
 from prepaid.store import keys
+from prepaid.store.publishing import read_cursor
 from tests.support.account_life import DETAILS
 from tests.support.api import CONSUME, EVENTS
 from tests.support.gateway_events import Context
@@ -386,6 +389,27 @@ def test_a_bus_that_refuses_one_of_two_events_fails_the_call(aws: None, clock: C
 
     with pytest.raises(NotAccepted, match="MalformedDetail"):
         put_events(events, "strict", [sent(clock.now), broken])
+
+
+def test_an_event_that_the_bus_refuses_keeps_the_cursor(publish: Publish, service: Service, clock: Clock) -> None:
+    """The bus of moto, asked by the handler: it accepts one of two events, and returns 200."""
+    events = open_event_bridge()
+    events.create_event_bus(Name="half")
+    service.open(credits=5)
+
+    def to_bus(some: Sequence[SentEvent]) -> None:
+        put_events(events, "half", [replace(some[0], text="no JSON"), *some[1:]])
+
+    service.functions.change("publish", outbox=Outbox(to_webhook=None, to_bus=to_bus))
+    with pytest.raises(service.functions.apps["publish"].NotPublished):
+        publish(keys.entry("acme", 2))
+
+    assert (read_cursor(service.table, "acme"), feed(service.table, since=clock.now)) == (None, [])
+    service.functions.change("publish", outbox=Outbox(to_webhook=None, to_bus=partial(put_events, events, "half")))
+    assert publish(keys.entry("acme", 2)) == {"events": 2, "failed": 0, "finished": True}
+    cursor = read_cursor(service.table, "acme")
+    assert cursor
+    assert (cursor.entry, len(feed(service.table, since=clock.now))) == (2, 2)
 
 
 @pytest.mark.parametrize(
