@@ -49,7 +49,7 @@ BUS_EVENTS = 10
 # The deadline of one round. A row of the feed is written well before the feed's readers are shown its time.
 PIECE_SECONDS = 10.0
 PAGE_ACCOUNTS = 100
-# How long before a stack's first run its events begin: the entries that started the run are a little older than it.
+# A stack's events begin this long before its first run, because the entries that started it are older than the run.
 FIRST_LOOKBACK = timedelta(hours=1)
 # The fifth try is reserved before it is compared. If it is right, the code isn't locked, and its row changes at once.
 COMPARED_AFTER = timedelta(seconds=5)

@@ -41,7 +41,8 @@ def publish_warnings(context: PublishContext) -> Published:
 
 
 def _is_done(current: WarningPass | None, published: Published, now: datetime) -> bool:
-    """Whether nothing is left for this run. It retries what failed in an earlier run, not what fails in itself."""
+    """Whether nothing is left for this run. A run retries what an earlier run failed to publish, but not its own
+    failures."""
     if current is None or current.place is not None or current.until < now:
         return False
     return current.failed_since is None or published.failed > 0
