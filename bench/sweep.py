@@ -1,9 +1,12 @@
-"""How the sweep grows with the lots that end: `python -m bench.sweep [--lots 1000 10000]`.
+"""How the sweep grows with the lots that end: `python -m bench.sweep [--lots 1000 10000] [--peak 1000 10000 30000]`.
 
 The rows of so many accounts, each with a lot that has ended, are written to DynamoDB Local directly; then the sweep's
-own code records them. Processor time is of this process only: in AWS, the function's. Memory is the peak of Python's
-objects while the sweep runs. What a run of 15 minutes can do in AWS is computed from the calls and the processor time,
-for an assumed latency of a call.
+own code records them. Processor time is of this process only: in AWS, the function's. What a run of 15 minutes can do
+in AWS is computed from the calls and the processor time, for an assumed latency of a call.
+
+--peak: the numbers of lots for which memory is measured, in runs of their own, because that slows them down. It is the
+peak of Python's objects with eight accounts at once, as in the function, and with its threshold of Python's collector,
+which `prepaid` sets.
 """
 
 import argparse
@@ -28,9 +31,10 @@ from prepaid.store.catalog import first_catalog
 from prepaid.store.due import SweepCheckpoint, save_checkpoint
 from prepaid.store.dynamodb import Deadline, Table, within
 from prepaid.store.items import GENESIS_HASH, entry_to_item
-from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
+from prepaid.use_cases.sweeping import PAGE_ROWS, PIECE_SECONDS, SweepContext, sweep
 
-LOTS = (1_000, 4_000)
+LOTS = (1_000, 10_000)
+PEAKS = (*LOTS, 30_000)
 # As functions/expiry_sweep has it.
 ACCOUNTS_AT_ONCE = 8
 RUN_SECONDS = 880
@@ -41,14 +45,11 @@ GRANTED_AT = NOW - timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """Of one run. cpu: seconds of this process. peak: bytes."""
+    """Of one run. cpu: seconds of this process."""
 
-    lots: int
-    at_once: int
     seconds: float
     cpu: float
     calls: int
-    peak: int
 
 
 def rows(lots: int) -> Iterator[dict[str, Any]]:
@@ -70,21 +71,37 @@ def rows(lots: int) -> Iterator[dict[str, Any]]:
         yield due.lot_due_item(account.id, entry.lot)
 
 
-def fill(table: Table, lots: int) -> None:
-    """Write the rows."""
+def filled(lots: int) -> Table:
+    """A new table with the rows."""
+    table = Table(client=open_dynamodb(), name=new_table(), deadline=Deadline(at=0.0))
     write_items(table, rows(lots))
     save_checkpoint(within(table, PIECE_SECONDS), SweepCheckpoint(day=(NOW - timedelta(days=1)).date()))
+    return table
 
 
-def measure(lots: int, at_once: int, *, memory: bool) -> Swept:
-    """One run over so many lots. memory: whether to measure it, which slows the run down."""
-    table = Table(client=open_dynamodb(), name=new_table(), deadline=Deadline(at=0.0))
-    fill(table, lots)
+def measure(lots: int, at_once: int) -> Swept:
+    """One run over so many lots."""
+    table = filled(lots)
     calls: list[int] = []
     table.client.meta.events.register("before-call.dynamodb", lambda **_: calls.append(1))
-    if memory:
-        tracemalloc.start()
     began, cpu = time.perf_counter(), time.process_time()
+    run(table, lots, at_once)
+    cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
+    return Swept(seconds=seconds, cpu=cpu, calls=len(calls))
+
+
+def peak_of(lots: int, page_rows: int = PAGE_ROWS) -> int:
+    """The most bytes of Python's objects at any time of a run over so many lots."""
+    table = filled(lots)
+    tracemalloc.start()
+    run(table, lots, ACCOUNTS_AT_ONCE, page_rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def run(table: Table, lots: int, at_once: int, page_rows: int = PAGE_ROWS) -> None:
+    """Record all of them in one run, as the function does."""
     with ThreadPoolExecutor(at_once) as pool:
         swept = sweep(
             SweepContext(
@@ -94,13 +111,10 @@ def measure(lots: int, at_once: int, *, memory: bool) -> Swept:
                 has_time=lambda: True,
                 on_failure=_fail,
                 spread=pool.map if at_once > 1 else map,
+                page_rows=page_rows,
             )
         )
-    cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
-    peak = tracemalloc.get_traced_memory()[1] if memory else 0
-    tracemalloc.stop()
     assert (swept.recorded, swept.failed, swept.finished) == (lots, 0, True), swept
-    return Swept(lots=lots, at_once=at_once, seconds=seconds, cpu=cpu, calls=len(calls), peak=peak)
 
 
 def _fail(row: due.DueRow, error: Exception) -> None:
@@ -116,23 +130,28 @@ def in_one_run(cpu_of_a_lot: float, calls_of_a_lot: float) -> int:
 def main() -> None:
     """Print a row for each number of lots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lots", type=int, nargs="+", default=LOTS)
+    parser.add_argument("--lots", type=int, nargs="*", default=LOTS)
+    parser.add_argument("--peak", type=int, nargs="*", default=PEAKS)
     asked = parser.parse_args()
     with dynamodb_local("bench-sweep") as cloud:
         os.environ.update(environment_at(cloud.url))
-        print("| lots | at once | lots/s | calls a lot | CPU ms a lot | peak KB | lots in a run on AWS, computed |")
-        print("|---:|---:|---:|---:|---:|---:|---:|")
+        if asked.lots:
+            print("| lots | at once | lots/s | calls a lot | CPU ms a lot | lots in a run on AWS, computed |")
+            print("|---:|---:|---:|---:|---:|---:|")
         for lots in asked.lots:
             for at_once in (1, ACCOUNTS_AT_ONCE):
-                ran = measure(lots, at_once, memory=False)
-                peak = measure(min(lots, LOTS[-1]), at_once, memory=True).peak
+                ran = measure(lots, at_once)
                 cpu, calls = ran.cpu / lots, ran.calls / lots
                 computed = in_one_run(cpu, calls * (ACCOUNTS_AT_ONCE / at_once))
                 print(
                     f"| {lots:,} | {at_once} | {lots / ran.seconds:,.0f} | {calls:.2f} | {cpu * 1000:.2f} | "
-                    f"{peak / 1024:,.0f} | {computed:,} |",
+                    f"{computed:,} |",
                     flush=True,
                 )
+        if asked.peak:
+            print(f"\n| lots, {ACCOUNTS_AT_ONCE} accounts at once | peak KB |\n|---:|---:|")
+        for lots in asked.peak:
+            print(f"| {lots:,} | {peak_of(lots) / 1024:,.0f} |", flush=True)
 
 
 if __name__ == "__main__":
