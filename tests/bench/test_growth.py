@@ -1,9 +1,12 @@
 """How a debit grows, as docs/costs.md prints it. tests/store/test_cost.py holds the same against the database."""
 
+import json
+
 import pytest
 
 from bench.growth import SHAPES, Shape, catalog_of, debit_of, grown
 from bench.item_sizes import KILOBYTE
+from prepaid.core.calendar import milliseconds
 from prepaid.core.ledger import apply
 
 
@@ -26,6 +29,20 @@ def test_a_lot_adds_the_same_few_bytes_however_many_there_are() -> None:
 
     assert (sixty - few) / 59 <= 34
     assert (most - few) / 499 <= 34
+
+
+def test_five_hundred_lots_take_little_more_than_half_of_rows() -> None:
+    """Of JSON rows. DESIGN.md says why not half."""
+    account, _ = debit_of(Shape(lots=500))
+    rows = [
+        [lot.number, lot.kind, lot.granted, lot.remaining, milliseconds(lot.granted_at), milliseconds(lot.expires_at)]
+        for lot in account.lots
+    ]
+
+    entry = grown(Shape(lots=500)).entry
+
+    assert entry <= 0.56 * len(json.dumps(rows, separators=(",", ":")))
+    assert entry < 16_000
 
 
 @pytest.mark.parametrize("shape", SHAPES)
