@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from bench import growth
+from bench import growth, growth_of_operations
 from bench.item_sizes import KILOBYTE, size
 from prepaid.core.account import Account, Lot, Terms
 from prepaid.core.cloud_events import cloud_event_text
@@ -395,6 +395,10 @@ def tables(template: Mapping[str, Any]) -> str:
             "**A million debits all in, by what the account has.**",
             "",
             *growth.table(besides_units(), PRICES["write unit"], PRICES["read unit"]),
+            "",
+            "**Each operation, by what the account has:** bytes of an entry, read units + write units.",
+            "",
+            *growth_of_operations.table(),
             "",
             *_prices(),
         ]

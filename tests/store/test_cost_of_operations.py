@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bench import growth_of_operations
+from bench.growth import Shape
 from bench.item_sizes import KILOBYTE, size
 from prepaid.core.account import Terms
 from prepaid.core.holding import MAX_HOLDS
@@ -38,33 +40,36 @@ CONSUMPTION, HOLD, CAPTURE = 3, 5, 7
 
 @dataclass(frozen=True)
 class Cost:
-    """What an operation does on the account of `busy`, and the units that it reads and writes."""
+    """What an operation does on the account of `busy`, the units that it reads and writes, and its trips."""
 
     act: Callable[[StoreDriver], object]
     read: int
     written: int
+    trips: int
 
 
 OPERATIONS = {
-    "opening of an account": Cost(lambda driver: driver.open("zoo", QUOTA_100), 1, 6),
-    "grant": Cost(lambda driver: driver.grant(5, key="k", description="Welcome"), 1, 6),
-    "void": Cost(lambda driver: driver.void(2, 5, key="k"), 1, 4),
-    "consumption": Cost(lambda driver: driver.debit(3, key="k", **TEXTS), 1, 4),
-    "batch of 10 consumptions": Cost(lambda driver: driver.batch([(f"k{n}", 1) for n in range(10)]), 1, 40),
-    "quote, balance": Cost(lambda driver: read_tail(driver.table, "acme"), 1, 0),
-    "look-up of a consumption by its id": Cost(lambda driver: find_entry(driver.table, "acme", CONSUMPTION), 1, 0),
-    "look-up of a consumption by its key": Cost(lambda driver: find_by_key(driver.table, "acme", "consumption"), 2, 0),
-    "hold": Cost(lambda driver: driver.hold(3, key="k", **TEXTS), 1, 6),
-    "look-up of a hold": Cost(lambda driver: find_hold(driver.table, "acme", HOLD, NOW), 2, 0),
-    "capture": Cost(lambda driver: driver.capture(HOLD, 1, key="k"), 2, 4),
-    "release": Cost(lambda driver: driver.release(HOLD, key="k"), 2, 4),
-    "lapse of holds, recorded alone": Cost(lambda driver: driver.settle(at=NOW + HOUR), 1, 2),
-    "end of lots and lapse of holds, recorded together": Cost(lambda driver: driver.settle(at=NOW + 2 * HOUR), 1, 4),
-    "reversal of a consumption": Cost(lambda driver: driver.reverse(CONSUMPTION, 1, key="k"), 4, 6),
-    "reversal of a capture": Cost(lambda driver: driver.reverse(CAPTURE, 1, key="k"), 5, 6),
-    "erasure of one entry": Cost(lambda driver: driver.erase(TEXTS["customer"], key="k"), 3, 7),
-    "purchase": Cost(lambda driver: driver.record(a_purchase("pur_2")), 0, 11),
-    "payment": Cost(lambda driver: driver.receive(a_payment_status("paid", a_purchase())), 2, 12),
+    "opening of an account": Cost(lambda driver: driver.open("zoo", QUOTA_100), 1, 6, 2),
+    "grant": Cost(lambda driver: driver.grant(5, key="k", description="Welcome"), 1, 6, 2),
+    "void": Cost(lambda driver: driver.void(2, 5, key="k"), 1, 4, 2),
+    "consumption": Cost(lambda driver: driver.debit(3, key="k", **TEXTS), 1, 4, 2),
+    "batch of 10 consumptions": Cost(lambda driver: driver.batch([(f"k{n}", 1) for n in range(10)]), 1, 40, 2),
+    "quote, balance": Cost(lambda driver: read_tail(driver.table, "acme"), 1, 0, 1),
+    "look-up of a consumption by its id": Cost(lambda driver: find_entry(driver.table, "acme", CONSUMPTION), 1, 0, 1),
+    "look-up of a consumption by its key": Cost(
+        lambda driver: find_by_key(driver.table, "acme", "consumption"), 2, 0, 2
+    ),
+    "hold": Cost(lambda driver: driver.hold(3, key="k", **TEXTS), 1, 6, 2),
+    "look-up of a hold": Cost(lambda driver: find_hold(driver.table, "acme", HOLD, NOW), 2, 0, 2),
+    "capture": Cost(lambda driver: driver.capture(HOLD, 1, key="k"), 2, 4, 3),
+    "release": Cost(lambda driver: driver.release(HOLD, key="k"), 2, 4, 3),
+    "lapse of holds, recorded alone": Cost(lambda driver: driver.settle(at=NOW + HOUR), 1, 2, 2),
+    "end of lots and lapse of holds, recorded together": Cost(lambda driver: driver.settle(at=NOW + 2 * HOUR), 1, 4, 2),
+    "reversal of a consumption": Cost(lambda driver: driver.reverse(CONSUMPTION, 1, key="k"), 4, 6, 4),
+    "reversal of a capture": Cost(lambda driver: driver.reverse(CAPTURE, 1, key="k"), 5, 6, 4),
+    "erasure of one entry": Cost(lambda driver: driver.erase(TEXTS["customer"], key="k"), 3, 7, 7),
+    "purchase": Cost(lambda driver: driver.record(a_purchase("pur_2")), 0, 11, 2),
+    "payment": Cost(lambda driver: driver.receive(a_payment_status("paid", a_purchase())), 2, 12, 3),
 }
 
 
@@ -83,12 +88,23 @@ def busy(driver: StoreDriver) -> StoreDriver:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_reads_and_writes_so_many_units(busy: StoreDriver, wire: Wire, name: str) -> None:
+def test_an_operation_takes_so_many_units_and_trips(busy: StoreDriver, wire: Wire, name: str) -> None:
+    expected = OPERATIONS[name]
     wire.forget()
 
-    OPERATIONS[name].act(busy)
+    expected.act(busy)
 
-    assert (wire.read, wire.written) == (OPERATIONS[name].read, OPERATIONS[name].written)
+    assert (wire.read, wire.written, len(wire.calls)) == (expected.read, expected.written, expected.trips)
+
+
+@pytest.mark.parametrize("name", growth_of_operations.OPERATIONS)
+def test_the_growth_on_paper_begins_at_these_units(name: str) -> None:
+    operation = growth_of_operations.OPERATIONS[name]
+
+    few = growth_of_operations.cost(operation, Shape(lots=3))
+
+    measured = OPERATIONS[name]
+    assert (few.read, few.written, operation.trips) == (measured.read, measured.written, measured.trips)
 
 
 def test_a_consumption_without_a_rival_makes_two_calls(driver: StoreDriver, wire: Wire) -> None:
@@ -152,7 +168,7 @@ def documented(heading: str) -> list[list[str]]:
 
 
 def test_the_documents_state_these_units() -> None:
-    operations = [[name, f"{cost.read}", f"{cost.written}"] for name, cost in OPERATIONS.items()]
+    operations = [[name, f"{cost.read}", f"{cost.written}", f"{cost.trips}"] for name, cost in OPERATIONS.items()]
     growth = [[f"{holds}", f"{size:,}", f"{read}", f"{written}"] for holds, (size, read, written) in GROWTH.items()]
 
     assert documented("**Units of each operation.**") == operations
