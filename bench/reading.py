@@ -1,6 +1,7 @@
-"""How reads grow: `python -m bench.reading [--lines 1000 10000 100000] [--rows 10000 100000 1000000]`.
+"""How reads grow, and a debit: `python -m bench.reading [--lines 1000 10000 100000] [--rows 10000 100000 1000000]`.
 
-lines: entries of an account whose history is read, as a page of JSON and as a file of CSV, from DynamoDB Local.
+lines: entries of an account whose history is read, as a page of JSON and as a file of CSV, and that debits then, in
+DynamoDB Local.
 rows: of a table that the verifier reads. DynamoDB Local takes the longer for a page the more rows a table has, so that
 table is in this process, and its work counts as the verifier's. A million rows take five gigabytes.
 The product's own code reads. Processor time is of this process only: in AWS, the function's. Memory is the peak of
@@ -16,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from bench.debits import new_table, write_items
 from bench.growth import NOW, TERMS, USUAL_DEBIT
@@ -34,6 +36,7 @@ from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest, request_h
 from prepaid.store.ledger import Effect, append, claim_put, read_tail
 from prepaid.store.secrets import Versions, versions_of
 from prepaid.use_cases.administering import put_account
+from prepaid.use_cases.debiting import Crowds, append_debit
 from prepaid.use_cases.verifying.checking import PAGE_ROWS, PIECE_SECONDS, VerifyContext
 from prepaid.use_cases.verifying.scan_pass import ScanPass, advance, finish
 from tests.simulation.database import Answer
@@ -45,6 +48,8 @@ LINES = (1_000, 10_000, 100_000)
 ROWS = (10_000, 100_000, 1_000_000)
 PAGE_LINES = 100
 OK = 200
+DEBITS = 100
+MORE_CREDITS = 1_000
 # Each with its claim.
 DEBITS_OF_AN_ACCOUNT = 500
 PROFILE = Profile(name="Pet & Cia", language="en", manager_contact=None)
@@ -102,7 +107,7 @@ def open_with_credits(table: Table, account: str, credits: int) -> None:
 
 def fill(table: Table, account: str, debits: int) -> None:
     """Open an account with so many debits, each of one credit."""
-    open_with_credits(table, account, debits + 1)
+    open_with_credits(table, account, debits + MORE_CREDITS)
     write_items(table, _debited(within(table, PIECE_SECONDS), account, debits))
 
 
@@ -163,6 +168,26 @@ def reads_history(table: Table, account: str, accept: str, limit: int | None) ->
     return read
 
 
+def debits(table: Table, account: str) -> Callable[[], int]:
+    """Debits of an account, one after another. It returns their number."""
+
+    def debit() -> int:
+        for _ in range(DEBITS):
+            append_debit(
+                within(table, PIECE_SECONDS),
+                account,
+                DEBIT,
+                catalog=first_catalog(),
+                now=LATER,
+                idempotency_key=uuid4().hex,
+                salt=bytes(SALT_BYTES),
+                crowds=Crowds(),
+            )
+        return DEBITS
+
+    return debit
+
+
 def verifies(table: Table, page_rows: int = PAGE_ROWS) -> Callable[[], int]:
     """A whole pass over the table. It returns the number of rows."""
 
@@ -202,6 +227,7 @@ def main() -> None:
             file = reads_history(table, "acme", "text/csv", None)
             _print("page of a history", f"{lines:,} lines", measured(calls, page))
             _print("history as CSV", f"{lines:,} lines", measured(calls, file))
+            _print("debit", f"{lines:,} lines", measured(calls, debits(table, "acme")))
         for rows in asked.rows:
             database = LargeDatabase()
             table = WholeTable(database).table

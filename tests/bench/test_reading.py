@@ -32,6 +32,17 @@ def test_a_page_of_a_long_history_costs_what_one_of_a_short_does(table: Table) -
     assert long.peak < short.peak * 1.2
 
 
+def test_debits_after_a_long_history_make_two_calls_each(table: Table) -> None:
+    for account, lines in (("short", 10), ("long", 1_000)):
+        reading.fill(table, account, lines)
+    calls = reading.calls_of(table)
+
+    short, long = (reading.measured(calls, reading.debits(table, account)) for account in ("short", "long"))
+
+    assert short.calls == long.calls == 2 * reading.DEBITS
+    assert long.peak < short.peak * 1.2
+
+
 def test_a_file_is_read_in_few_calls_and_a_few_bytes_a_line(table: Table) -> None:
     reading.fill(table, "acme", 1_200)
     calls = reading.calls_of(table)

@@ -3,19 +3,27 @@
 They are what a cold start waits for besides its imports, which tests/infra/test_imports.py counts.
 """
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prepaid.deps import Deps
+from prepaid.core.ids import consumption_number
+from prepaid.deps import Deps, Outbox, Webhook
+from prepaid.messaging.webhook import Reply
+from prepaid.store import keys
 from prepaid.store.catalog import CatalogCache
+from prepaid.store.due import SweepCheckpoint, save_checkpoint
 from prepaid.store.dynamodb import Deadline
 from prepaid.use_cases.debiting import Crowds
 from tests.support.api import (
     ACCOUNTS,
+    CODE,
     CONSUMPTION,
     GET_ACCOUNT,
     GET_CATALOG,
@@ -28,9 +36,14 @@ from tests.support.api import (
 )
 from tests.support.functions import NAMES
 from tests.support.gateway_events import Context
+from tests.support.handlers import Clock
 from tests.support.in_process import Service
+from tests.support.page_visits import entered
+from tests.support.publishing import publish_entry, record
 from tests.support.stripe_purchases import Storefront
 from tests.support.wire import Wire
+
+EVENTS = Path(__file__).parents[2] / "events"
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,26 @@ def ids(service: Service) -> Ids:
     return Ids(consumption=consumption, hold=service.hold(2).body["id"], grant=grant)
 
 
+def webhook_to(calls: list[str]) -> Webhook:
+    """A receiver that accepts everything."""
+
+    def secret(_: Deadline) -> str:
+        calls.append("webhook secret")
+        return json.dumps({"secrets": [f"whsec_{'A' * 43}="]})
+
+    def post(*_: Any) -> Reply:
+        calls.append("POST")
+        return Reply(204)
+
+    return Webhook(
+        target="https://app.example.com/prepaid",
+        secret=secret,
+        post=post,
+        hide=lambda *_: calls.append("ChangeMessageVisibility"),
+        give_up=lambda *_: calls.append("SendMessage"),
+    )
+
+
 def start_anew(service: Service, calls: list[str]) -> None:
     """New processes of every function: they remember no catalog, no race and no secret."""
 
@@ -67,6 +100,7 @@ def start_anew(service: Service, calls: list[str]) -> None:
             calls.append("Stripe secret")
             return deps.stripe(deadline)
 
+        outbox = Outbox(to_webhook=lambda _: calls.append("SendMessage"), to_bus=lambda _: calls.append("PutEvents"))
         return replace(
             deps,
             catalog=CatalogCache(time.monotonic),
@@ -74,6 +108,8 @@ def start_anew(service: Service, calls: list[str]) -> None:
             cursor_secrets=cursor_secrets,
             codes=codes,
             stripe=stripe,
+            outbox=outbox,
+            webhook=webhook_to(calls),
         )
 
     for name in NAMES:
@@ -186,3 +222,51 @@ def test_a_jobs_first_run_makes_these_calls(
     service: Service, storefront: Storefront, function: str, calls: list[str]
 ) -> None:
     assert first(service, lambda: service.functions[function]({}, Context(remaining=900_000))) == calls
+
+
+def test_a_first_sweep_makes_these_calls(service: Service, clock: Clock) -> None:
+    """Of a lot that has ended, after the run before has ended with yesterday."""
+    service.open()
+    service.give(5, expires_at="2026-06-16T14:00:00Z")
+    clock.now += timedelta(hours=2)
+    save_checkpoint(service.table, SweepCheckpoint(day=clock.now.date()))
+
+    assert first(service, lambda: service.functions["expiry_sweep"]({}, Context(remaining=900_000))) == [
+        # Catalog and checkpoint, the shards of the day up to the lot's, the account, then the rest of the shards.
+        *["GetItem", "GetItem", *["Query"] * 7, "Query", "TransactWriteItems", "DeleteItem"],
+        *["Query", "Query", "PutItem"],
+    ]
+
+
+def test_a_first_publishing_makes_these_calls(service: Service, ids: Ids) -> None:
+    """Of a new entry, after those before it were published."""
+    publish_entry(service, "acme", 1)
+    number = consumption_number(service.spend().body["id"])
+    changes = {"Records": [record(keys.entry("acme", number))]}
+
+    assert first(service, lambda: service.functions["publish"](changes, Context(remaining=900_000))) == [
+        *["GetItem", "GetItem", "Query", "SendMessage", "PutEvents", "TransactWriteItems"],
+        # Nothing came meanwhile.
+        *["GetItem", "Query"],
+    ]
+
+
+def test_a_first_message_makes_these_calls(service: Service) -> None:
+    message = json.loads((EVENTS / "deliver.json").read_text("utf-8"))
+
+    assert first(service, lambda: service.functions["deliver"](message, Context())) == [
+        "GetItem",
+        "webhook secret",
+        "POST",
+    ]
+
+
+def test_a_first_page_makes_these_calls(service: Service) -> None:
+    """Of a signed-in manager."""
+    service.open()
+    service.set_code(CODE)
+    browser = entered(service)
+
+    assert first(service, lambda: browser.open("/portal")) == [
+        *["GetItem", "GetItem", "GetItem", "Query", "GetItem", "Query", "Query", "Query", "Query"]
+    ]
