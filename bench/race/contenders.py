@@ -63,10 +63,11 @@ CONTENDERS = (
         compiled=True,
     ),
 )
-# Of the systems that a team would consider, those that this command can't install.
+# Of the systems that a team would consider, those that don't take part. The last one could be installed.
 ABSENT = {
     "TigerBeetle": "PyPI and npm have its clients, and its server is only a download from GitHub",
     "pgledger": "it is a file of SQL in a repository, in no package registry",
     "bursar": "its schema needs pg_partman and pg_jsonschema, which no package registry has for this PostgreSQL",
-    "gringotts-api": "it debits inside a request of a FastAPI application, so its time would be the web server's",
+    "gringotts-api": "left out by choice. PyPI has it, but it debits only inside a request of a FastAPI application, "
+    "and none of the others serves HTTP here",
 }
