@@ -26,10 +26,12 @@ from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.items import entry_from_item, key_digest
 from prepaid.store.ledger import Appended, append
-from prepaid.use_cases.debiting import Crowds, append_debit
+from prepaid.store.waiting import KeyedDebit
+from prepaid.use_cases.debiting import Crowds, append_debit, append_each
 from tests.simulation.database import Database
 from tests.simulation.line import _QuickClient, off_the_wire
 from tests.simulation.stage import model_client
+from tests.simulation.watched_database import in_conflict
 
 # Five seconds before midnight in a zone eleven hours ahead.
 START = datetime(2026, 6, 16, 12, 59, 55, tzinfo=UTC)
@@ -64,7 +66,8 @@ class Reply(NamedTuple):
 @dataclass(frozen=True)
 class Request:
     """A debit, or a grant without a key (quantity negative). now: seconds that its clock is ahead. after: the request
-    that was answered before. impatient: whether it may give up at any pause. crowded: whether it knows of a race."""
+    that was answered before. impatient: whether it may give up at any pause. crowded: whether it knows of a race.
+    more: the keys and quantities of a batch's other debits."""
 
     key: str
     quantity: int = 1
@@ -73,16 +76,25 @@ class Request:
     after: int | None = None
     impatient: bool = False
     crowded: bool = False
+    more: tuple[tuple[str, int], ...] = ()
     catalog: Catalog = field(default_factory=first_catalog)
 
     @property
     def grants(self) -> bool:
         return self.quantity < 0
 
+    @property
+    def debits(self) -> tuple[KeyedDebit, ...]:
+        quantities = ((self.key, self.quantity), *self.more)
+        return tuple(
+            KeyedDebit(key, Debit(actor="app", feature=self.feature, quantity=each)) for key, each in quantities
+        )
+
 
 @dataclass(frozen=True)
 class Scenario:
-    """lost: answers that get lost, of calls that happen at once, late or never. removed: rows that TTL takes.
+    """lost: answers that get lost, of calls that happen at once, late or never. removed: rows that are gone, at any
+    time, but a tombstone after its TTL if a row may arrive late. conflicts: writes that another transaction cancels.
     seconds: that pass once, at any time."""
 
     name: str
@@ -90,6 +102,7 @@ class Scenario:
     requests: tuple[Request, ...]
     lost: int = 0
     removed: int = 0
+    conflicts: int = 0
     seconds: float = 0.0
 
 
@@ -101,6 +114,7 @@ class Node(NamedTuple):
     under_way: tuple[tuple[int, int], ...] = ()
     lost: int = 0
     removed: int = 0
+    conflicts: int = 0
     seconds: float = 0.0
 
 
@@ -161,17 +175,11 @@ def run(request: Request, received: list[Reply], client: Any) -> Any:
         if request.grants:
             grant = Grant(actor="admin", kind="promotion", credits=-request.quantity, validity=12)
             return append(table, ACCOUNT, grant, catalog=request.catalog, now=now)
-        debit = Debit(actor="app", feature=request.feature, quantity=request.quantity)
-        return append_debit(
-            table,
-            ACCOUNT,
-            debit,
-            catalog=request.catalog,
-            now=now,
-            idempotency_key=request.key,
-            salt=SALT,
-            crowds=crowds,
-        )
+        shared: dict[str, Any] = {"catalog": request.catalog, "now": now, "salt": SALT, "crowds": crowds}
+        if request.more:
+            return append_each(table, ACCOUNT, request.debits, **shared)
+        [keyed] = request.debits
+        return append_debit(table, ACCOUNT, keyed.debit, idempotency_key=keyed.key, **shared)
     except PrepaidError as error:
         return error
 
@@ -217,11 +225,16 @@ class Search:
             yield node._replace(table=table, under_way=tuple(rest))
         if node.removed < self.scenario.removed:
             items = self._tables[node.table]
-            for key in (key for key in items if key[0].startswith("WAIT#")):
+            for key in (key for key, item in items.items() if self._is_removable(node, key, item)):
                 left = {other: item for other, item in items.items() if other != key}
                 yield node._replace(table=self._keep(left), removed=node.removed + 1)
         if node.seconds < self.scenario.seconds:
             yield node._replace(seconds=self.scenario.seconds)
+
+    def _is_removable(self, node: Node, key: tuple[str, str], item: Any) -> bool:
+        if not key[0].startswith("WAIT#"):
+            return False
+        return "debit" in item or not self.scenario.lost or int(item["ttl"]["N"]) <= START.timestamp() + node.seconds
 
     def _begun(self, node: Node, place: int) -> Iterator[Node]:
         """A request begins, once the one that it follows was answered."""
@@ -234,7 +247,7 @@ class Search:
         call = self._step(place, node.received[place]).call
         if call is None:
             return
-        operation, _ = self._calls[call]
+        operation, request = self._calls[call]
         none = Reply(0, "", node.seconds)
         if operation == "Pause":
             yield self._receive(node, place, Reply(200, "{}", node.seconds))
@@ -244,6 +257,10 @@ class Search:
         self._check_write(node, place, call, table)
         done = node._replace(table=table)
         yield self._receive(done, place, answer._replace(seconds=node.seconds))
+        if node.conflicts < self.scenario.conflicts and operation in ("TransactWriteItems", "PutItem"):
+            status, body = in_conflict(operation, json.loads(request))
+            cancelled = Reply(status, json.dumps(body, sort_keys=True), node.seconds)
+            yield self._receive(node._replace(conflicts=node.conflicts + 1), place, cancelled)
         if node.lost < self.scenario.lost and not self.scenario.requests[place].grants:
             # It happened, it never will, or it may later.
             yield self._receive(done._replace(lost=node.lost + 1), place, none)
@@ -318,7 +335,7 @@ class Search:
             owner = self._owner(node, row) if row else place
             if owner is None:
                 continue
-            answered = self._result(node, owner)
+            answered = self._outcomes(node, owner).get(partition.removeprefix(f"CLAIM#{ACCOUNT}#"))
             if isinstance(answered, Refused):
                 raise Broken(f"request {owner} was refused ({answered!r}), and is charged later")
             left_at = int(row.split("#")[1]) / 1000 - START.timestamp() if row else 0.0
@@ -326,22 +343,26 @@ class Search:
                 raise Broken(f"request {place} carries a debit that is older than ten seconds")
 
     def _check_result(self, node: Node, place: int, result: Any) -> None:
-        request, table = self.scenario.requests[place], self._tables[node.table]
+        request = self.scenario.requests[place]
         self.results[place].add(result_name(result))
         if isinstance(result, BaseException) and not isinstance(result, PrepaidError):
             raise Broken(f"request {place} failed: {result!r}")
         if request.grants:
             return
-        claim = table.get((f"CLAIM#{ACCOUNT}#{request.key}", "CLAIM"))
-        name = result_name(result)
+        for keyed in request.debits:
+            self._check_outcome(node, place, keyed, self._outcomes(node, place)[keyed.key])
+
+    def _check_outcome(self, node: Node, place: int, keyed: KeyedDebit, outcome: Any) -> None:
+        claim = self._tables[node.table].get((f"CLAIM#{ACCOUNT}#{keyed.key}", "CLAIM"))
+        name = result_name(outcome)
         if name in ("Busy", "InsufficientCredits"):
             self._check_tombstone(node, place)
-        if isinstance(result, Appended):
-            self._check_appended(node, place, result, claim)
+        if isinstance(outcome, Appended):
+            self._check_appended(node, place, keyed, outcome, claim)
         elif name == "InsufficientCredits":
-            if claim is not None and self._is_effect_of(claim, place, node):
+            if claim is not None and self._is_effect_of(claim, place, keyed.key, node):
                 raise Broken(f"request {place} was charged and is refused")
-            self._check_refusable(node, place)
+            self._check_refusable(node, place, keyed.debit)
         elif name == "IdempotencyKeyReused" and claim is None:
             raise Broken(f"request {place} gets the response of a used key")
 
@@ -351,36 +372,33 @@ class Search:
         if row and not self.scenario.lost and "debit" in self._tables[node.table].get(row, {}):
             raise Broken(f"request {place} ended with {result_name(self._result(node, place))} and left its row")
 
-    def _check_appended(self, node: Node, place: int, result: Appended, claim: Any) -> None:
-        request, entry = self.scenario.requests[place], result.entries[-1]
-        if claim is None or int(claim["number"]["N"]) != entry.number or entry.quantity != request.quantity:
+    def _check_appended(self, node: Node, place: int, keyed: KeyedDebit, outcome: Appended, claim: Any) -> None:
+        entry = outcome.entries[-1]
+        if claim is None or int(claim["number"]["N"]) != entry.number or entry.quantity != keyed.debit.quantity:
             raise Broken(f"request {place} answers from entry {entry.number}, and the claim is {claim}")
-        if result.replayed:
-            if not self.scenario.lost and self._is_the_only_one(place):
+        if outcome.replayed:
+            if not self.scenario.lost and self._is_the_only_one(keyed.key):
                 raise Broken(f"request {place} says that it is a replay")
             return
         for other in range(len(node.received)):
-            theirs = self._result(node, other)
-            first = isinstance(theirs, Appended) and not theirs.replayed
-            if other != place and first and theirs.entries[-1].number == entry.number:
+            theirs = self._outcomes(node, other).get(keyed.key) if other != place else None
+            if isinstance(theirs, Appended) and not theirs.replayed:
                 raise Broken(f"requests {place} and {other} both say that they were first")
 
-    def _is_the_only_one(self, place: int) -> bool:
-        requests = self.scenario.requests
-        return sum(other.key == requests[place].key for other in requests) == 1
+    def _is_the_only_one(self, key: str) -> bool:
+        return sum(keyed.key == key for request in self.scenario.requests for keyed in request.debits) == 1
 
-    def _is_effect_of(self, claim: Any, place: int, node: Node) -> bool:
+    def _is_effect_of(self, claim: Any, place: int, key: str, node: Node) -> bool:
         row = claim.get("row", {}).get("S")
-        return self._owner(node, row) == place if row else self._is_the_only_one(place)
+        return self._owner(node, row) == place if row else self._is_the_only_one(key)
 
-    def _check_refusable(self, node: Node, place: int) -> None:
+    def _check_refusable(self, node: Node, place: int, debit: Debit) -> None:
         """At some time since the request's first read, the newest entry refused it."""
         request = self.scenario.requests[place]
         answers = self._answers(node.received[place])
         first = (
             int(json.loads(answers[1].body)["Items"][0]["SK"]["S"].removeprefix("ENTRY#")) if answers[1].status else 1
         )
-        debit = Debit(actor="app", feature=request.feature, quantity=request.quantity)
         now = START + timedelta(seconds=answers[0].seconds + request.now)
         for entry in entries_of(self._tables[node.table]):
             if entry.number >= first:
@@ -392,6 +410,13 @@ class Search:
 
     def _result(self, node: Node, place: int) -> Any:
         return self._step(place, node.received[place]).result if node.received[place] >= 0 else None
+
+    def _outcomes(self, node: Node, place: int) -> dict[str, Any]:
+        """What a request has answered, by key. A batch that gives up answers the same for each."""
+        result, debits = self._result(node, place), self.scenario.requests[place].debits
+        if result is None:
+            return {}
+        return {keyed.key: result[at] if isinstance(result, tuple) else result for at, keyed in enumerate(debits)}
 
     def _owner(self, node: Node, row: str) -> int | None:
         owners = [
@@ -426,6 +451,8 @@ class Search:
 
 
 def result_name(result: Any) -> str:
+    if isinstance(result, tuple):
+        return ", ".join(map(result_name, result))
     if isinstance(result, Appended):
         return "replayed" if result.replayed else "appended"
     return type(result).__name__

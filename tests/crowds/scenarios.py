@@ -54,6 +54,8 @@ ONE, TWO, PLENTY = credits((1, 12)), credits((2, 12)), credits((9, 12))
 A, B = (Request(key, crowded=True, now=0.001 * place) for place, key in enumerate("ab", 1))
 # One that doesn't, and takes what it finds.
 FIRST = Request("d", now=0.004)
+# Two debits: the second one's key is "c".
+BATCH = Request("b", more=(("c", 1),), now=0.003)
 GRANT = Request("", quantity=-3, now=0.005)
 ENDS_SOON = 5 * SECONDS
 LATER = 6.0
@@ -100,6 +102,28 @@ SCENARIOS = (
     Scenario("one may be killed, and time passes", PLENTY, (A, B), seconds=11.0),
     Scenario("they give up", PLENTY, (replace(A, impatient=True), B, FIRST)),
     Scenario("rows are removed", PLENTY, (A, B), removed=2),
+    Scenario("rows are removed beside a refusal", ONE, (A, B), removed=2),
+    Scenario("rows are removed, and credits arrive", ONE, (A, FIRST, replace(GRANT, after=0)), removed=1),
+    Scenario(
+        "a row is removed, and arrives late after its refusal",
+        ONE,
+        (A, FIRST, replace(GRANT, after=0), replace(B, after=2)),
+        lost=1,
+        removed=1,
+    ),
+    Scenario("a batch and a debit", PLENTY, (BATCH, A)),
+    Scenario("a batch of which one is refused, and a debit", TWO, (BATCH, A)),
+    Scenario("a batch and a debit with one of its keys", PLENTY, (BATCH, replace(A, key="c"))),
+    Scenario("two batches with a key in common", PLENTY, (BATCH, replace(BATCH, key="e", more=(("c", 1),)))),
+    Scenario("a batch and two debits", TWO, (BATCH, A, FIRST)),
+    Scenario("a batch whose answer is lost", TWO, (BATCH, A), lost=1),
+    Scenario("a write is in conflict", ONE, (A, B), conflicts=1),
+    Scenario("two writes are in conflict", PLENTY, (A, B), conflicts=2),
+    Scenario("a batch in conflict", TWO, (BATCH, A), conflicts=1),
+    Scenario("a write is in conflict beside credits", ONE, (A, FIRST, GRANT), conflicts=1),
+    Scenario(
+        "one is killed, its retry is refused, and time passes", ONE, (A, replace(A, now=0.006), FIRST), seconds=11.0
+    ),
     Scenario("an answer is lost", ONE, (A, B), lost=1),
     Scenario("two answers are lost", PLENTY, (A, replace(FIRST, key="b")), lost=2),
     Scenario("an answer is lost, and credits arrive", ONE, (A, FIRST, replace(GRANT, after=0)), lost=1),

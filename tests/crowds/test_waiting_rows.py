@@ -166,6 +166,25 @@ def test_a_debit_that_gives_up_leaves_a_tombstone(driver: StoreDriver) -> None:
     assert waiting(stored(driver.table)) == [False]
 
 
+def test_a_row_and_its_tombstone_stay_for_ten_minutes() -> None:
+    """Longer than a late write of a row may be under way."""
+    client: Any = OvertakenClient()
+    driver = crowded(Table(client=client, name=NAME, deadline=NO_DEADLINE))
+    kept: list[Stored] = []
+    client.meanwhile = lambda: kept.append(stored(driver.table))
+    time = FakeTime()
+
+    def elapses(_: float) -> None:
+        time.now += 4.0
+
+    with pytest.raises(Busy):
+        driver.with_deadline(replace(time.deadline(4.0), sleep=elapses)).debit(2, key="ours", at=NOW)
+
+    rows = [items[key] for items in (kept[0], stored(driver.table)) for key in items if key[0].startswith("WAIT#")]
+    assert ["debit" in row for row in rows] == [True, False]
+    assert [row["ttl"]["N"] for row in rows] == [str(MILLISECONDS // 1000 + 600)] * 2
+
+
 class OvertakenClient(WholeClient):
     """Something else happens whenever rows have been read.
 

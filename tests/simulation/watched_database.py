@@ -31,7 +31,7 @@ class WatchedDatabase(Database):
             return super().answer(operation, request)
         keys = [_key(write) for write in _writes(request)]
         if self.conflicts or self._world.is_busy(keys):
-            return self._conflict(operation, request)
+            return in_conflict(operation, request)
         rows = self.tables[TABLE]
         before = [rows.get(key) for key in keys]
         status, body = super().answer(operation, request)
@@ -44,16 +44,17 @@ class WatchedDatabase(Database):
                 self._world.committed(changes)
         return status, body
 
-    def _conflict(self, operation: str, request: Json) -> tuple[int, Json]:
-        """Another transaction holds the first item."""
-        prefix = "com.amazonaws.dynamodb.v20120810#"
-        if operation != "TransactWriteItems":
-            return 400, {"__type": prefix + "TransactionConflictException", "message": "in conflict"}
-        codes = ["TransactionConflict", *["None"] * (len(request["TransactItems"]) - 1)]
-        message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]"
-        reasons = [{"Code": code} for code in codes]
-        body = {"__type": prefix + "TransactionCanceledException", "message": message, "CancellationReasons": reasons}
-        return 400, body
+
+def in_conflict(operation: str, request: Json) -> tuple[int, Json]:
+    """The answer to a write when another transaction holds its first item."""
+    prefix = "com.amazonaws.dynamodb.v20120810#"
+    if operation != "TransactWriteItems":
+        return 400, {"__type": prefix + "TransactionConflictException", "message": "in conflict"}
+    codes = ["TransactionConflict", *["None"] * (len(request["TransactItems"]) - 1)]
+    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]"
+    reasons = [{"Code": code} for code in codes]
+    body = {"__type": prefix + "TransactionCanceledException", "message": message, "CancellationReasons": reasons}
+    return 400, body
 
 
 def _writes(request: Json) -> list[Json]:

@@ -11,6 +11,13 @@ CROWDS = (
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(
+        "a tombstone may be deleted at once",
+        "waiting:row_of",
+        "(now + ROW_TTL).timestamp()",
+        "(now - timedelta(seconds=1)).timestamp()",
+        ("test_every_interleaving_keeps_the_rules", "test_a_row_and_its_tombstone_stay_for_ten_minutes"),
+    ),
+    Bug(
         "a row is left although the key has its claim",
         "_append_part",
         "if single and not part.draft.rival: _read_effects(request)",
