@@ -1,16 +1,20 @@
-"""Many callers on one account: `uv run python -m bench.crowd [--callers 32] [--seconds 10] [--endpoint URL]`.
+"""Many callers on one account: `uv run python -m bench.crowd [--callers 32] [--seconds 10] [--conflicts]`.
 
 Debits that wait for each other (use_cases/debiting.py) beside the plain loop of `append`, in which each caller reads,
 writes and tries again. One run on DynamoDB Local: the ratios are what counts. Beside the callers, another thread grants
 a credit every second, unless `--no-grants` is given: a grant ends the luck of a caller that never loses a race.
 Each way is checked: the ledger has as many debits as were answered, one for each key.
 
-Write units are computed from the items' sizes, of transactions that failed as well, because both are billed. CPU is of
-this process and of the database. Without --endpoint a database is started.
+Units are computed from the items' sizes, of transactions that failed as well, because both are billed. CPU is of this
+process and of the database. Without --endpoint a database is started.
+
+DynamoDB cancels a transaction in conflict when another one holds one of its items, and DynamoDB Local never does.
+--conflicts cancels each transaction that begins while another one is under way.
 """
 
 import argparse
 import contextlib
+import json
 import math
 import os
 import statistics
@@ -25,7 +29,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from botocore.awsrequest import AWSResponse
+
 from bench.debits import CATALOG, DEADLINE_SECONDS, Ours, new_table
+from bench.item_sizes import KILOBYTE, size
 from local.cloud import environment_at
 from local.dynamodb_local import dynamodb_local
 from prepaid.core.calendar import floor_to_millisecond
@@ -33,6 +40,8 @@ from prepaid.core.errors import Busy
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store.ledger import append, entries_from, read_tail
 from prepaid.use_cases.debiting import append_debit
+from tests.simulation.watched_database import in_conflict
+from tests.support.aws_responses import json_response
 
 ACCOUNT = "hot"
 GRANTS_EVERY_SECONDS = 1.0
@@ -42,27 +51,35 @@ WAYS = ("loop", "waiting")
 
 @dataclass
 class Counted:
-    """What one caller did. units: of writes. tried: transactions. lost: units of those that failed."""
+    """What one caller did. read, units: of reads and writes. tried: transactions. lost: units of those that failed.
+
+    conflicts: transactions that were cancelled because another one was under way."""
 
     calls: int = 0
     tried: int = 0
+    read: int = 0
     units: int = 0
     lost: int = 0
+    conflicts: int = 0
     latencies: list[float] = field(default_factory=list)
     busy: int = 0
 
 
 class Caller(Ours):
-    """One client, as one warm function has."""
+    """One client, as one warm function has. under_way: held by a transaction; None without conflicts."""
 
-    def __init__(self, table_name: str, way: str) -> None:
+    def __init__(self, table_name: str, way: str, under_way: threading.Lock | None = None) -> None:
         super().__init__(table_name)
         self.way, self.counted, self._last = way, Counted(), 0
+        self._under_way, self._holds = under_way, False
         events: Any = self.client.meta.events
         events.register("before-call.dynamodb", self._count_call)
         events.register("provide-client-params.dynamodb.PutItem", self._count_put)
         events.register("provide-client-params.dynamodb.TransactWriteItems", self._count_transaction)
-        events.register("after-call.dynamodb.TransactWriteItems", self._count_lost)
+        events.register("before-send.dynamodb.TransactWriteItems", self._begin)
+        events.register("after-call.dynamodb.TransactWriteItems", self._end)
+        events.register("after-call-error.dynamodb.TransactWriteItems", self._end)
+        events.register("after-call.dynamodb", self._count_read)
 
     def debit(self, account: str, key: str) -> None:
         """One credit."""
@@ -88,23 +105,52 @@ class Caller(Ours):
         self._last = sum(2 * _units(write["Put"]["Item"]) for write in params["TransactItems"])
         self.counted.units += self._last
 
-    def _count_lost(self, http_response: Any, **_: Any) -> None:
-        if http_response.status_code >= HTTPStatus.BAD_REQUEST:
+    def _begin(self, request: Any, **_: Any) -> AWSResponse | None:
+        if self._under_way is None or self._holds:
+            return None
+        self._holds = self._under_way.acquire(blocking=False)
+        if self._holds:
+            return None
+        self.counted.conflicts += 1
+        status, body = in_conflict("TransactWriteItems", json.loads(request.body))
+        return json_response(body, status)
+
+    def _end(self, http_response: Any = None, **_: Any) -> None:
+        if self._holds and self._under_way:
+            self._holds = False
+            self._under_way.release()
+        if http_response is None or http_response.status_code >= HTTPStatus.BAD_REQUEST:
             self.counted.lost += self._last
+
+    def _count_read(self, model: Any, parsed: dict[str, Any], **_: Any) -> None:
+        """A page of a Query is rounded up once, and each item that is fetched by its key."""
+        if model.name == "Query":
+            self.counted.read += _read_units(sum(map(size, parsed.get("Items", ()))))
+        elif model.name == "GetItem":
+            self.counted.read += _read_units(size(parsed.get("Item", {})))
+        elif model.name == "BatchGetItem":
+            found = [item for items in parsed.get("Responses", {}).values() for item in items]
+            self.counted.read += sum(_read_units(size(item)) for item in found)
 
 
 def _units(item: dict[str, Any]) -> int:
     """Write units of one item outside a transaction."""
-    size = sum(len(name) + len(str(next(iter(typed.values())))) for name, typed in item.items())
-    return math.ceil(size / 1024)
+    return math.ceil(size(item) / KILOBYTE)
 
 
-def measure(way: str, callers: int, seconds: float, server: int | None, *, grants: bool) -> dict[str, float]:
+def _read_units(bytes_: int) -> int:
+    return max(1, math.ceil(bytes_ / (4 * KILOBYTE)))
+
+
+def measure(
+    way: str, callers: int, seconds: float, server: int | None, *, grants: bool, conflicts: bool
+) -> dict[str, float]:
     """One way, from an account with plenty of credits."""
+    under_way = threading.Lock() if conflicts else None
     table_name = new_table()
-    first = Caller(table_name, way)
+    first = Caller(table_name, way, under_way)
     first.open(ACCOUNT)
-    everybody = [Caller(table_name, way) for _ in range(callers)]
+    everybody = [Caller(table_name, way, under_way) for _ in range(callers)]
     start, stop = threading.Barrier(callers + 2), threading.Event()
     granted: list[float] = []
 
@@ -148,7 +194,9 @@ def measure(way: str, callers: int, seconds: float, server: int | None, *, grant
         "p99 ms": done[int(len(done) * 0.99)] * 1000,
         "calls": each(lambda counted: counted.calls),
         "tried": each(lambda counted: counted.tried),
-        "units": each(lambda counted: counted.units),
+        "in conflict": each(lambda counted: counted.conflicts),
+        "read units": each(lambda counted: counted.read),
+        "write units": each(lambda counted: counted.units),
         "of them lost": each(lambda counted: counted.lost),
         "CPU ms": cpu / len(done) * 1000,
         "server CPU ms": server_cpu / len(done) * 1000,
@@ -209,11 +257,20 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=10.0, help="a way")
     parser.add_argument("--no-grants", action="store_true", help="nothing but debits")
+    parser.add_argument("--conflicts", action="store_true", help="cancel transactions that overlap")
     parser.add_argument("--endpoint", help="of a running DynamoDB Local")
     chosen = parser.parse_args()
     with _database(chosen.endpoint) as server:
         loop, waiting = (
-            measure(way, chosen.callers, chosen.seconds, server, grants=not chosen.no_grants) for way in WAYS
+            measure(
+                way,
+                chosen.callers,
+                chosen.seconds,
+                server,
+                grants=not chosen.no_grants,
+                conflicts=chosen.conflicts,
+            )
+            for way in WAYS
         )
     print(f"{chosen.callers} callers, 1 account   {'loop':>10} {'waiting':>10} {'ratio':>7}")
     for name, value in loop.items():

@@ -13,6 +13,7 @@ from prepaid.core.ledger import Debit, apply
 from prepaid.store.catalog import first_catalog
 from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item, key_digest, request_hash
 from prepaid.store.ledger import Effect, claim_put
+from prepaid.use_cases.debiting import REACH
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 KEY = "5f1c1b52-6a50-4d0e-9df0-0d4f1d5f5a11"
@@ -28,6 +29,9 @@ USUAL_DEBIT = Debit(
 )
 
 
+# What a request reads that has lost a race to 31 others, in one page.
+LOOKED_AT = REACH + 31
+PAGE_BYTES = 1024 * KILOBYTE
 # To the database. tests/store/test_cost.py measures them, python -m bench.reading after a long history.
 TRIPS = 2
 
@@ -53,11 +57,13 @@ SHAPES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """Of a debit: bytes of its entry and claim, and units. Reads: of the entry before it."""
+    """Of a debit: bytes of its entry and claim, and units. read: of the entry before it. looked: after a lost race, of
+    the newest entries."""
 
     entry: int
     claim: int
     read: int
+    looked: int
     written: int
 
 
@@ -116,6 +122,7 @@ def grown(shape: Shape) -> Growth:
         entry=bytes_[0],
         claim=bytes_[1],
         read=ceil(bytes_[0] / (4 * KILOBYTE)),
+        looked=ceil(min(LOOKED_AT * bytes_[0], PAGE_BYTES) / (4 * KILOBYTE)),
         written=sum(2 * ceil(each / KILOBYTE) for each in bytes_),
     )
 
@@ -128,13 +135,14 @@ def event_reads(entry: int) -> int:
 
 def table(fixed: float, write_unit: float, read_unit: float) -> Iterator[str]:
     """A row for each shape. fixed: dollars of a million debits besides the units that depend on the entry."""
-    yield "| lots | holds | quotas | entries before | bytes of the entry | read units | write units | trips | dollars |"
-    yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    columns = ("lots", "holds", "quotas", "entries before", "bytes of the entry", "read units", "write units", "trips")
+    yield f"| {' | '.join(columns)} | dollars | read units after a lost race |"
+    yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for shape in SHAPES:
         debit = grown(shape)
         read = debit.read + event_reads(debit.entry)
         dollars = fixed + 1_000_000 * (debit.written * write_unit + read * read_unit)
         yield (
             f"| {shape.lots} | {shape.holds} | {shape.quotas} | {shape.history:,} | {debit.entry:,} | {debit.read} | "
-            f"{debit.written} | {TRIPS} | {dollars:.2f} |"
+            f"{debit.written} | {TRIPS} | {dollars:.2f} | {debit.looked} |"
         )

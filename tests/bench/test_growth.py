@@ -44,6 +44,14 @@ def test_five_hundred_lots_take_little_more_than_half_of_rows() -> None:
     assert entry < 16_000
 
 
+def test_a_lost_race_is_one_page_of_reads_at_most() -> None:
+    one, sixty, most = (grown(Shape(lots=lots)).looked for lots in (1, 60, 500))
+
+    assert (one, sixty) == (12, 55)
+    # A megabyte, the most that a Query returns.
+    assert most == 256
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_debit_of_each_shape_writes_one_entry(shape: Shape) -> None:
     account, debit = debit_of(shape)
