@@ -20,8 +20,9 @@ import os
 import statistics
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import pairwise
@@ -38,6 +39,7 @@ from local.dynamodb_local import dynamodb_local
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import Debit, Grant
+from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import append, entries_from, read_tail
 from prepaid.use_cases.debiting import append_debit
 from tests.simulation.watched_database import in_conflict
@@ -51,17 +53,18 @@ WAYS = ("loop", "waiting")
 
 @dataclass
 class Counted:
-    """What one caller did. read, units: of reads and writes. tried: transactions. lost: units of those that failed.
+    """What one caller did. calls: by operation and kind of row. tried: transactions. read, units: of reads and writes.
+    lost: units of transactions that failed. conflicts: transactions that overlapped with another one. latencies: the
+    seconds of each debit, and those of its pauses.
+    """
 
-    conflicts: transactions that were cancelled because another one was under way."""
-
-    calls: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
     tried: int = 0
     read: int = 0
     units: int = 0
     lost: int = 0
     conflicts: int = 0
-    latencies: list[float] = field(default_factory=list)
+    latencies: list[tuple[float, float]] = field(default_factory=list)
     busy: int = 0
 
 
@@ -72,14 +75,26 @@ class Caller(Ours):
         super().__init__(table_name)
         self.way, self.counted, self._last = way, Counted(), 0
         self._under_way, self._holds = under_way, False
+        self.paused = 0.0
         events: Any = self.client.meta.events
-        events.register("before-call.dynamodb", self._count_call)
+        events.register("provide-client-params.dynamodb", self._count_call)
         events.register("provide-client-params.dynamodb.PutItem", self._count_put)
         events.register("provide-client-params.dynamodb.TransactWriteItems", self._count_transaction)
         events.register("before-send.dynamodb.TransactWriteItems", self._begin)
         events.register("after-call.dynamodb.TransactWriteItems", self._end)
         events.register("after-call-error.dynamodb.TransactWriteItems", self._end)
         events.register("after-call.dynamodb", self._count_read)
+
+    @property
+    def table(self) -> Table:
+        """The table, for one request whose pauses are counted."""
+        table = super().table
+        return replace(table, deadline=replace(table.deadline, sleep=self._pause))
+
+    def _pause(self, seconds: float) -> None:
+        began = time.perf_counter()
+        time.sleep(seconds)
+        self.paused += time.perf_counter() - began
 
     def debit(self, account: str, key: str) -> None:
         """One credit."""
@@ -94,8 +109,8 @@ class Caller(Ours):
         grant = Grant(actor="bench", kind="adjustment", credits=1, validity=12)
         append(self.table, account, grant, catalog=CATALOG, now=datetime.now(UTC))
 
-    def _count_call(self, **_: Any) -> None:
-        self.counted.calls += 1
+    def _count_call(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self.counted.calls[f"{model.name} {_kind(params)}".strip()] += 1
 
     def _count_put(self, params: dict[str, Any], **_: Any) -> None:
         self.counted.units += _units(params["Item"])
@@ -133,6 +148,15 @@ class Caller(Ours):
             self.counted.read += sum(_read_units(size(item)) for item in found)
 
 
+def _kind(params: dict[str, Any]) -> str:
+    """Of the row, or rows, of one partition that a call is about."""
+    key = (
+        params.get("Key") or params.get("Item") or {"PK": params.get("ExpressionAttributeValues", {}).get(":partition")}
+    )
+    kind = key["PK"]["S"].partition("#")[0].lower() if key["PK"] else ""
+    return f"{kind}, one row" if params.get("Limit") == 1 else kind
+
+
 def _units(item: dict[str, Any]) -> int:
     """Write units of one item outside a transaction."""
     return math.ceil(size(item) / KILOBYTE)
@@ -157,11 +181,12 @@ def measure(
     def work(caller: Caller) -> None:
         start.wait()
         while not stop.is_set():
+            before = caller.paused
             took = _timed(lambda: caller.debit(ACCOUNT, uuid4().hex))
             if took is None:
                 caller.counted.busy += 1
             else:
-                caller.counted.latencies.append(took)
+                caller.counted.latencies.append((took, caller.paused - before))
 
     def give() -> None:
         start.wait()
@@ -181,8 +206,10 @@ def measure(
         thread.join()
     elapsed = time.perf_counter() - began
     cpu, server_cpu = time.process_time() - cpu, _cpu_of(server) - server_cpu
-    done = sorted(took for caller in everybody for took in caller.counted.latencies)
+    took = sorted(latency for caller in everybody for latency in caller.counted.latencies)
+    done, slowest = [seconds for seconds, _ in took], took[-math.ceil(len(took) / 20) :]
     _check(first, len(done), sum(caller.counted.busy for caller in everybody))
+    kinds = sum((caller.counted.calls for caller in everybody), Counter[str]())
     per_caller = [len(caller.counted.latencies) for caller in everybody]
 
     def each(of: Callable[[Counted], int]) -> float:
@@ -192,7 +219,8 @@ def measure(
         "debits/s": len(done) / elapsed,
         "p50 ms": statistics.median(done) * 1000,
         "p99 ms": done[int(len(done) * 0.99)] * 1000,
-        "calls": each(lambda counted: counted.calls),
+        "paused, of slowest 5 %": sum(paused for _, paused in slowest) / sum(seconds for seconds, _ in slowest),
+        "calls": each(lambda counted: counted.calls.total()),
         "tried": each(lambda counted: counted.tried),
         "in conflict": each(lambda counted: counted.conflicts),
         "read units": each(lambda counted: counted.read),
@@ -206,6 +234,7 @@ def measure(
         "grants": len(granted),
         "grant p50 ms": statistics.median(granted) * 1000 if granted else 0.0,
         "grant max ms": max(granted, default=0.0) * 1000,
+        **{f"  {kind}": calls / len(done) for kind, calls in sorted(kinds.items())},
     }
 
 
@@ -272,10 +301,10 @@ def main() -> None:
             )
             for way in WAYS
         )
-    print(f"{chosen.callers} callers, 1 account   {'loop':>10} {'waiting':>10} {'ratio':>7}")
-    for name, value in loop.items():
-        ratio = waiting[name] / value if value else math.nan
-        print(f"{name:<22} {value:>10.2f} {waiting[name]:>10.2f} {ratio:>7.2f}")
+    print(f"{f'{chosen.callers} callers, 1 account':<30} {'loop':>10} {'waiting':>10} {'ratio':>7}")
+    for name in loop | waiting:
+        before, after = loop.get(name, 0.0), waiting.get(name, 0.0)
+        print(f"{name:<30} {before:>10.2f} {after:>10.2f} {after / before if before else math.nan:>7.2f}")
 
 
 if __name__ == "__main__":
