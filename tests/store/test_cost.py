@@ -118,6 +118,15 @@ def test_an_entry_with_twelve_lots_two_quotas_and_a_hold_fits() -> None:
     assert size(item) <= KILOBYTE
 
 
+def test_five_hundred_small_lots_take_at_most_fourteen_kilobytes(driver: StoreDriver) -> None:
+    """Of one credit each: half of what they took as JSON rows. tests/bench/test_growth.py has the usual lots."""
+    driver.open_with_lots(500)
+
+    driver.debit(key="k1")
+
+    assert size(stored(driver.table)["ACCOUNT#acme", "ENTRY#000000000002"]) <= 14 * KILOBYTE
+
+
 def test_a_debit_costs_the_same_after_a_long_history(driver: StoreDriver, wire: Wire) -> None:
     driver.open(credits=1_000_000)
     measured = []
