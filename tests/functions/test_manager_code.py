@@ -139,7 +139,7 @@ def test_the_table_holds_neither_code_nor_token(shop: Service) -> None:
 
 def test_the_table_alone_does_not_verify_a_code(shop: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(shop.codes_of("checkout"), peppers=Versions(versions_of("another pepper")))
-    shop.functions.change("checkout", codes=lambda: other)
+    shop.functions.change("checkout", codes=lambda _deadline: other)
     assert wrong(shop.try_code(), 4)
 
 
@@ -309,7 +309,7 @@ def test_the_verifier_knows_what_is_under_a_new_pepper(shop: Service) -> None:
     shop.manager_session()
     codes = shop.codes_of("checkout")
     rotated = replace(codes, peppers=Versions({**codes.peppers.values, 2: "new"}))
-    shop.functions.change("checkout", codes=lambda: rotated)
+    shop.functions.change("checkout", codes=lambda _deadline: rotated)
 
     assert shop.try_code(key="after").status == 201
 

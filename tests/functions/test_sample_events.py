@@ -92,7 +92,7 @@ def demo(service: Service, fake: RunningFake) -> Service:
         "purchase_webhook",
         webhook_tolerance_seconds=int(tolerance),
         # What `make run` signs with.
-        webhook_secrets=lambda: tuple(SIGNING_SECRETS),
+        webhook_secrets=lambda _deadline: tuple(SIGNING_SECRETS),
     )
     return service
 

@@ -72,7 +72,7 @@ def test_a_rejection_does_not_reveal_the_number_of_secrets(service: Service) -> 
 def test_without_a_secret_no_delivery_is_accepted(service: Service, secret: str) -> None:
     """Stripe repeats it until somebody has stored one."""
     before = service.stored()
-    service.functions.change("purchase_webhook", webhook_secrets=lambda: webhook_secrets_from(secret))
+    service.functions.change("purchase_webhook", webhook_secrets=lambda _deadline: webhook_secrets_from(secret))
 
     answers = [deliver(service, BODY, signed(BODY, START, secret=key), may_fail=True) for key in ("", CURRENT_SECRET)]
 

@@ -21,6 +21,7 @@ from prepaid.messaging.aws import open_event_bridge, open_sqs
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings, from_environment
+from prepaid.store.dynamodb import Deadline
 from tests.support import steps_of_functions as steps
 from tests.support.api import EVENTS
 from tests.support.aws_in_process import create_secrets
@@ -99,9 +100,9 @@ def watched(deps: Deps, recorded: Recorded) -> Deps:
     def noting(name: str) -> Any:
         use = getattr(deps, name)
 
-        def noted() -> Any:
+        def noted(deadline: Deadline) -> Any:
             recorded.reads.update((acting(), setting) for setting in SETTINGS_OF[name])
-            return use()
+            return use(deadline)
 
         return noted
 
