@@ -13,7 +13,7 @@ import argparse
 import os
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -79,6 +79,11 @@ def filled(lots: int) -> Table:
     return table
 
 
+def always() -> bool:
+    """A run that nothing cuts off."""
+    return True
+
+
 def measure(lots: int, at_once: int) -> Swept:
     """One run over so many lots."""
     table = filled(lots)
@@ -90,17 +95,21 @@ def measure(lots: int, at_once: int) -> Swept:
     return Swept(seconds=seconds, cpu=cpu, calls=len(calls))
 
 
-def peak_of(lots: int, page_rows: int = PAGE_ROWS) -> int:
-    """The most bytes of Python's objects at any time of a run over so many lots."""
+def peak_of(
+    lots: int, at_once: int = ACCOUNTS_AT_ONCE, page_rows: int = PAGE_ROWS, has_time: Callable[[], bool] = always
+) -> int:
+    """The most bytes of Python's objects at any time of a run over so many lots. has_time: as the function's."""
     table = filled(lots)
     tracemalloc.start()
-    run(table, lots, ACCOUNTS_AT_ONCE, page_rows)
+    run(table, lots, at_once, page_rows, has_time)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
 
 
-def run(table: Table, lots: int, at_once: int, page_rows: int = PAGE_ROWS) -> None:
+def run(
+    table: Table, lots: int, at_once: int, page_rows: int = PAGE_ROWS, has_time: Callable[[], bool] = always
+) -> None:
     """Record all of them in one run, as the function does."""
     with ThreadPoolExecutor(at_once) as pool:
         swept = sweep(
@@ -108,7 +117,7 @@ def run(table: Table, lots: int, at_once: int, page_rows: int = PAGE_ROWS) -> No
                 piece=lambda: within(table, PIECE_SECONDS),
                 catalog=first_catalog(),
                 now=NOW,
-                has_time=lambda: True,
+                has_time=has_time,
                 on_failure=_fail,
                 spread=pool.map if at_once > 1 else map,
                 page_rows=page_rows,
