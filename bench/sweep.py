@@ -13,7 +13,7 @@ import argparse
 import os
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +31,7 @@ from prepaid.store.catalog import first_catalog
 from prepaid.store.due import SweepCheckpoint, save_checkpoint
 from prepaid.store.dynamodb import Deadline, Table, within
 from prepaid.store.items import GENESIS_HASH, entry_to_item
-from prepaid.use_cases.sweeping import PAGE_ROWS, PIECE_SECONDS, SweepContext, sweep
+from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
 LOTS = (1_000, 10_000)
 PEAKS = (*LOTS, 30_000)
@@ -79,11 +79,6 @@ def filled(lots: int) -> Table:
     return table
 
 
-def always() -> bool:
-    """A run that nothing cuts off."""
-    return True
-
-
 def measure(lots: int, at_once: int) -> Swept:
     """One run over so many lots."""
     table = filled(lots)
@@ -95,21 +90,17 @@ def measure(lots: int, at_once: int) -> Swept:
     return Swept(seconds=seconds, cpu=cpu, calls=len(calls))
 
 
-def peak_of(
-    lots: int, at_once: int = ACCOUNTS_AT_ONCE, page_rows: int = PAGE_ROWS, has_time: Callable[[], bool] = always
-) -> int:
-    """The most bytes of Python's objects at any time of a run over so many lots. has_time: as the function's."""
+def peak_of(lots: int) -> int:
+    """The most bytes of Python's objects at any time of a run over so many lots."""
     table = filled(lots)
     tracemalloc.start()
-    run(table, lots, at_once, page_rows, has_time)
+    run(table, lots, ACCOUNTS_AT_ONCE)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
 
 
-def run(
-    table: Table, lots: int, at_once: int, page_rows: int = PAGE_ROWS, has_time: Callable[[], bool] = always
-) -> None:
+def run(table: Table, lots: int, at_once: int) -> None:
     """Record all of them in one run, as the function does."""
     with ThreadPoolExecutor(at_once) as pool:
         swept = sweep(
@@ -117,10 +108,9 @@ def run(
                 piece=lambda: within(table, PIECE_SECONDS),
                 catalog=first_catalog(),
                 now=NOW,
-                has_time=has_time,
+                has_time=lambda: True,
                 on_failure=_fail,
                 spread=pool.map if at_once > 1 else map,
-                page_rows=page_rows,
             )
         )
     assert (swept.recorded, swept.failed, swept.finished) == (lots, 0, True), swept
