@@ -266,7 +266,7 @@ def _functions(what: str, seconds: str) -> Cost:
 
 
 def per_million_events() -> float:
-    """Dollars of the events of a million debits, a part of `per_million_debits`: published, kept and logged."""
+    """Dollars to publish, store and log the events of a million debits; `per_million_debits` includes them."""
     logs = ASSUMED["bytes of the publisher's log lines, a run"] / GIGABYTE
     events = sum(cost.dollars for cost in per_million_debits() if "event" in cost.item)
     return events + MILLION * logs * (PRICES["log, a GB"] + PRICES["log storage, a GB a month"])

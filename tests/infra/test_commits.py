@@ -6,7 +6,7 @@ import pytest
 
 from local.processes import ROOT
 
-# Longer subjects before it can't be changed any more. A date, because a shallow clone doesn't have the commit.
+# Some earlier commits have longer subjects. It is a date because a shallow clone doesn't have the commit.
 FIRST = "2026-11-27T17:25:00Z"
 LONGEST = 72
 

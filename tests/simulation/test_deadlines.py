@@ -1,6 +1,8 @@
 """Every request and every job meets slow calls, and answers or stops before Lambda kills its function."""
 
+from collections.abc import Iterable, Iterator
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from prepaid.api.usages import USAGE_SECONDS
 from tests.simulation.bench import opened_bench
 from tests.simulation.matrix import ASK_AGAIN
 from tests.simulation.scenarios import SCENARIOS, Scenario
-from tests.simulation.slow_calls import SLOW_SECONDS, Weather, timed
+from tests.simulation.slow_calls import SLOW_SECONDS, Timed, Weather, timed
 from tests.support.template import timeout_of
 
 # The scenarios, by name or first word, that have a longer deadline: they call Stripe too, or read many entries.
@@ -99,39 +101,34 @@ def test_a_slow_database_is_reported_within_the_deadline(scenario: Scenario) -> 
     assert max((seconds for _, seconds in functions.ended), default=0.0) <= deadline + SLOWEST_CALL_SECONDS
 
 
-@pytest.mark.parametrize("scenario", REQUESTS, ids=lambda scenario: scenario.name)
-def test_no_request_lasts_until_lambda_kills_it(scenario: Scenario) -> None:
-    """Secrets, Stripe and the database are slow, alone and together: no call begins that might end too late."""
+def asked_in_each(weathers: Iterable[Weather], scenario: Scenario) -> Iterator[tuple[Timed, Any]]:
+    """The timed functions and the response of the scenario's request, from the same state in each weather."""
     with opened_bench(quick=True) as bench:
         given = scenario.given(bench)
         saved = bench.save()
-        for weather in WEATHERS:
+        for weather in weathers:
             bench.load(saved)
             functions = timed(bench, weather)
+            yield functions, bench.invoke(lambda: scenario.ask(bench, given))
 
-            response = bench.invoke(lambda: scenario.ask(bench, given))
 
-            assert response is not None
-            assert response[0] < 500 or (response[0] == 503 and response[1]["code"] in ASK_AGAIN)
-            for name, seconds in functions.begun:
-                assert seconds + LONGEST_ATTEMPT_SECONDS + ANSWER_SECONDS <= timeout_of(name)
-            for name, seconds in functions.ended:
-                assert seconds + ANSWER_SECONDS <= timeout_of(name)
+@pytest.mark.parametrize("scenario", REQUESTS, ids=lambda scenario: scenario.name)
+def test_no_request_lasts_until_lambda_kills_it(scenario: Scenario) -> None:
+    """Secrets, Stripe and the database are slow, alone and together: no call begins that might end too late."""
+    for functions, response in asked_in_each(WEATHERS, scenario):
+        assert response is not None
+        assert response[0] < 500 or (response[0] == 503 and response[1]["code"] in ASK_AGAIN)
+        for name, seconds in functions.begun:
+            assert seconds + LONGEST_ATTEMPT_SECONDS + ANSWER_SECONDS <= timeout_of(name)
+        for name, seconds in functions.ended:
+            assert seconds + ANSWER_SECONDS <= timeout_of(name)
 
 
 @pytest.mark.parametrize("scenario", DELIVERIES, ids=lambda scenario: scenario.name)
 def test_no_delivery_lasts_until_lambda_kills_it(scenario: Scenario) -> None:
-    with opened_bench(quick=True) as bench:
-        given = scenario.given(bench)
-        saved = bench.save()
-        for weather in DELIVERIES_WEATHERS:
-            bench.load(saved)
-            functions = timed(bench, weather)
-
-            bench.invoke(lambda: scenario.ask(bench, given))
-
-            [(name, seconds)] = functions.ended
-            assert seconds + ANSWER_SECONDS <= timeout_of(name)
+    for functions, _ in asked_in_each(DELIVERIES_WEATHERS, scenario):
+        [(name, seconds)] = functions.ended
+        assert seconds + ANSWER_SECONDS <= timeout_of(name)
 
 
 @pytest.mark.parametrize("scenario", SCHEDULED, ids=lambda scenario: scenario.name)

@@ -1,7 +1,7 @@
 """`prepaid verify` and `prepaid reconcile`: start the stack's own scheduled functions, and wait for them.
 
-They have no route of the API: this needs AWS credentials that may describe the stack and invoke the two functions'
-alias `live`, which is the version that the stack runs.
+No route of the API starts them. The caller needs AWS credentials that allow it to describe the stack and to invoke the
+alias `live` of both functions, which is the version that the stack runs.
 """
 
 import itertools

@@ -67,7 +67,7 @@ class SessionRef:
 
 
 class _DeadlineClient(stripe.HTTPClient):
-    """Sends requests through `client`, and begins none once it is late."""
+    """Sends requests through `client` until the deadline has passed. Then each request raises Busy."""
 
     name = "requests"
 
