@@ -25,15 +25,14 @@ from aws_lambda_powertools.utilities.idempotency import (
     IdempotencyConfig,
     idempotent_function,
 )
-from botocore.config import Config
 
 from local.cloud import REGION, emulator
+from prepaid.aws import open_dynamodb
 from prepaid.core.account import Terms
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Busy
 from prepaid.core.ledger import Debit, Grant
 from prepaid.store.accounts import Profile
-from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Deadline, Item, Table, within
 from prepaid.store.ledger import append, read_tail
@@ -120,9 +119,7 @@ class ByHand:
     name = "by hand"
 
     def __init__(self, table_name: str) -> None:
-        self.client: Any = boto3.client(
-            "dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 2})
-        )
+        self.client: Any = open_dynamodb()
         self.table_name = table_name
         layer = DynamoDBPersistenceLayer(table_name, key_attr="PK", sort_key_attr="SK", boto3_client=self.client)
         config = IdempotencyConfig(event_key_jmespath="key")

@@ -26,10 +26,10 @@ from local.dynamodb_local import dynamodb_local
 from prepaid import wiring
 from prepaid.api import histories
 from prepaid.api.http.serving import serve
+from prepaid.aws import open_dynamodb
 from prepaid.core.ledger import Grant, apply
 from prepaid.settings import from_environment
 from prepaid.store.accounts import Profile
-from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import first_catalog
 from prepaid.store.dynamodb import Deadline, Item, Table, within
 from prepaid.store.items import SALT_BYTES, entry_to_item, key_digest, request_hash

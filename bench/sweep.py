@@ -23,10 +23,10 @@ from bench.debits import new_table, write_items
 from bench.growth import NOW, TERMS
 from local.cloud import environment_at
 from local.dynamodb_local import dynamodb_local
+from prepaid.aws import open_dynamodb
 from prepaid.core.account import Account
 from prepaid.core.ledger import Grant, apply
 from prepaid.store import due
-from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import first_catalog
 from prepaid.store.due import SweepCheckpoint, save_checkpoint
 from prepaid.store.dynamodb import Deadline, Table, within

@@ -31,7 +31,7 @@ from rich.text import Text
 
 from local.cloud import environment_at
 from local.processes import STATE, LocalStackError
-from prepaid.store.aws import open_dynamodb
+from prepaid.aws import open_dynamodb
 from prepaid.store.dynamodb import Deadline, Table, within
 from prepaid.use_cases.verifying.checking import PAGE_ROWS, SETTLED, VerifyContext
 from prepaid.use_cases.verifying.findings import Finding

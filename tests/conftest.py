@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket
 
 from local.cloud import environment_at
-from prepaid.store.aws import open_dynamodb
+from prepaid.aws import open_dynamodb
 from prepaid.store.dynamodb import Table
 from tests.support.emulators import Emulators, connect, serve
 from tests.support.store_driver import NO_DEADLINE, create_table

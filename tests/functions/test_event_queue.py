@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from prepaid.aws import open_sqs
 from prepaid.deps import Outbox, Webhook
-from prepaid.messaging.aws import open_sqs
 from prepaid.messaging.bus import put_events
 from prepaid.messaging.queue import hide, send
 from prepaid.messaging.webhook import post

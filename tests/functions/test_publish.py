@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
+from prepaid.aws import open_event_bridge, open_sqs
 from prepaid.core.ids import PURCHASE_PREFIX
 from prepaid.deps import Outbox
-from prepaid.messaging.aws import open_event_bridge, open_sqs
 from prepaid.messaging.bus import NotAccepted, SentEvent, put_events
 from prepaid.messaging.queue import hide, send
 from prepaid.store import keys

@@ -16,8 +16,8 @@ from botocore.client import BaseClient
 
 from fake_stripe.server import RunningFake
 from prepaid import wiring
+from prepaid.aws import open_event_bridge, open_sqs
 from prepaid.deps import Deps
-from prepaid.messaging.aws import open_event_bridge, open_sqs
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.portal_config import PortalConfig
 from prepaid.settings import Settings, from_environment

@@ -20,13 +20,13 @@ from botocore.retries import quota
 
 from fake_stripe.api import Api
 from fake_stripe.state import PREFIXES, State
+from prepaid.aws import open_dynamodb
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.core.errors import Unavailable
 from prepaid.deps import Deps
 from prepaid.payments.checkout_config import CheckoutConfig
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.payments.sessions import open_stripe
-from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Secret, Versions, versions_of

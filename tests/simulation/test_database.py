@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
 
-from prepaid.store.aws import open_dynamodb
+from prepaid.aws import open_dynamodb
 from tests.simulation.database import MAX_PAGE_BYTES, Answer, Database
 from tests.simulation.line import attach, off_the_wire, quick_client
 from tests.simulation.play import play_seed

@@ -124,7 +124,7 @@ class World:
     def _client(self, *, real: bool) -> Any:
         if not real:
             return quick_client(model_client(), self.database, self._meet_database)
-        from prepaid.store.aws import open_dynamodb  # noqa: PLC0415 - as wiring does
+        from prepaid.aws import open_dynamodb  # noqa: PLC0415 - as wiring does
 
         with mock.patch.object(boto3, "client", stage_session().create_client):
             client = open_dynamodb()

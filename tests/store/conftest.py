@@ -10,7 +10,7 @@ import pytest
 from botocore.session import Session, get_session
 
 from local.cloud import environment_at
-from prepaid.store.aws import open_dynamodb
+from prepaid.aws import open_dynamodb
 from prepaid.store.dynamodb import Table
 from tests.support.store_driver import NO_DEADLINE, StoreDriver, create_table
 from tests.support.wire import Wire

@@ -3,6 +3,8 @@
 import random
 from typing import Any
 
+import boto3
+import botocore
 import pytest
 from botocore.exceptions import ClientError
 
@@ -76,6 +78,20 @@ def test_the_clients_timeouts_fit_into_a_functions_time(driver: StoreDriver) -> 
 
     assert (config.connect_timeout, config.read_timeout) == (1, 2)
     assert config.retries["mode"] == "standard"
+
+
+def test_each_request_names_prepaid_and_its_sdk(driver: StoreDriver) -> None:
+    sent: set[str] = set()
+    driver.table.client.meta.events.register(
+        "before-send.dynamodb", lambda request, **_: sent.add(request.headers["User-Agent"].decode())
+    )
+
+    driver.open(credits=10)
+    driver.debit(3)
+
+    # Powertools adds its own version.
+    [text] = sent
+    assert text.startswith(f"Boto3/{boto3.__version__} md/Botocore#{botocore.__version__} app/Prepaid")
 
 
 @any_of(LOST)

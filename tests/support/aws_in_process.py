@@ -21,7 +21,7 @@ from moto.core.utils import method_names_from_class
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table as MotoTable
 
-from prepaid.store.aws import open_dynamodb
+from prepaid.aws import open_dynamodb
 from prepaid.store.dynamodb import Table
 from tests.support.store_driver import NO_DEADLINE
 from tests.support.template import table_schema
@@ -56,8 +56,6 @@ def aws_in_process() -> Iterator[None]:
         patch.setattr(MotoTable, "query", _query)
         # moto draws 52 letters for the id of each response.
         patch.setattr("moto.core.responses.gen_amzn_requestid_long", lambda _: "a-request-id")
-        # botocore describes itself in each request anew.
-        patch.setattr("botocore.useragent.UserAgentString.to_string", lambda _: "prepaid-test")
         yield
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.processes import free_port
-from prepaid.store.aws import open_dynamodb
+from prepaid.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Table
 from tests.support.in_process import Service

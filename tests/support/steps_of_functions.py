@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from prepaid.aws import open_sqs
 from prepaid.core.calendar import rfc3339
-from prepaid.messaging.aws import open_sqs
 from prepaid.messaging.queue import send
 from prepaid.messaging.webhook import Reply
 from prepaid.store import keys

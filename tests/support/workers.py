@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from prepaid.aws import open_dynamodb
 from prepaid.core.errors import InsufficientCredits
-from prepaid.store.aws import open_dynamodb
 from prepaid.store.dynamodb import Table
 from tests.support.core_builders import a_payment_status
 from tests.support.store_driver import NO_DEADLINE, StoreDriver, a_purchase, until_answered

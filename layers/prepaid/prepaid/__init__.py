@@ -8,6 +8,7 @@ use_cases  what the service does, one module per feature
 api        the HTTP API; api/http has what the API and the page share
 portal     the subscription page: HTML for managers
 deps       the dependencies of each handler; wiring builds them from settings and portal_config
+aws        opens AWS's clients
 telemetry  the log and the metrics
 """
 

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Never
 
+from prepaid.aws import open_dynamodb, open_event_bridge, open_sqs
 from prepaid.core.calendar import floor_to_millisecond
 from prepaid.deps import Deps, Outbox, Webhook
 from prepaid.payments.errors import PaymentsNotConfigured
 from prepaid.payments.secrets import api_key_from, webhook_secrets_from
 from prepaid.settings import Settings
-from prepaid.store.aws import open_dynamodb
 from prepaid.store.catalog import CatalogCache
 from prepaid.store.dynamodb import Deadline, Table
 from prepaid.store.secrets import Secret, SecretNotSet, Versions, versions_of
@@ -99,8 +99,7 @@ def _no_secret(_deadline: Deadline) -> Never:
 def _outbox(settings: Settings) -> Outbox | None:
     if settings.event_bus_name is None:
         return None
-    from prepaid.messaging.aws import open_event_bridge, open_sqs  # noqa: PLC0415 - only one function uses it
-    from prepaid.messaging.bus import put_events  # noqa: PLC0415
+    from prepaid.messaging.bus import put_events  # noqa: PLC0415 - only one function uses it
     from prepaid.messaging.queue import send  # noqa: PLC0415
 
     bus, queue_url = settings.event_bus_name, settings.webhook_queue_url
@@ -118,8 +117,7 @@ def _outbox(settings: Settings) -> Outbox | None:
 def _webhook(settings: Settings) -> Webhook | None:
     if settings.webhook_target is None:
         return None
-    from prepaid.messaging.aws import open_sqs  # noqa: PLC0415 - only one function uses it
-    from prepaid.messaging.queue import hide, send  # noqa: PLC0415
+    from prepaid.messaging.queue import hide, send  # noqa: PLC0415 - only one function uses it
     from prepaid.messaging.webhook import post  # noqa: PLC0415
 
     queue_url, dead_letters_url = settings.webhook_queue_url, settings.webhook_dead_letters_url

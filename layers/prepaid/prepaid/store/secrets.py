@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prepaid.aws import open_secrets_manager
 from prepaid.core.errors import Busy
-from prepaid.store.aws import open_secrets_manager
 from prepaid.store.dynamodb import Deadline, Transient, attempts, translate_errors
 
 if TYPE_CHECKING:
