@@ -45,8 +45,9 @@ REQUIREMENTS := layers/prepaid/requirements.txt
 EXPORT := $(UV) export --quiet --locked --no-dev --no-emit-project --no-annotate --no-header --format requirements-txt
 # Tests that start no other program.
 UNIT = tests/unit tests/property tests/oracle tests/functions
-# Fast tests first, so that failures show early.
-TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/crowds tests/store tests/functions tests/client tests/planted_bugs tests/simulation tests/security tests/bank tests/bench tests/stack)
+# Fast suites first, so that failures show early. The workers begin with what is marked as a group: the stack, the bank
+# and the histories.
+TESTS = $(wildcard tests/unit fake_stripe/tests tests/property tests/oracle tests/infra tests/crowds tests/store tests/functions tests/client tests/planted_bugs tests/security tests/bank tests/bench tests/simulation tests/stack)
 TYPED = $(wildcard layers/prepaid/prepaid layers/prepaid/trim_botocore.py functions clients/python/prepaid_client clients/python/prepaid_command clients/python/examples fake_stripe local deployment tests bench)
 
 .PHONY: help run page screenshots invoke test unit proof simulate bank fault-matrix model planted-bugs fuzz audit verify bench costs check lint types contracts template fresh generate secrets format lock ready build deploy release check-deployed clean
@@ -95,7 +96,7 @@ audit: $(NEEDS_UV) ## Check all pinned dependencies for known vulnerabilities (n
 
 proof: $(NEEDS_UV) ## Run in full what .ci/run samples: a million simulated steps, every corruption, more examples and lost answers (SEED=1); half an hour
 	$(RUN) python -m tests.simulation --operations 1000000 --seed $(SEED)
-	CORRUPTIONS_ONE_IN=1 $(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) tests/store/test_verifier.py
+	CORRUPTIONS_ONE_IN=1 $(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) tests/store/test_verifier.py tests/store/test_recent_pass.py
 	HYPOTHESIS_PROFILE=proof $(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) --hypothesis-seed=$(SEED) tests/property tests/security/test_targets.py
 	CROWDS_DEEPER=1 $(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) tests/crowds/test_crowds.py
 

@@ -19,7 +19,7 @@ from difflib import unified_diff
 from functools import cached_property, partial
 from itertools import islice
 from os import process_cpu_count
-from typing import Any
+from typing import Any, Literal
 
 from tests.oracle import stored_form
 from tests.simulation.bench import TABLE, Bench, Meet, Saved, opened_bench
@@ -55,6 +55,7 @@ PLACES = frozenset(
 )
 
 type Fault = tuple[int, str]
+type WithBotocore = Literal["every call", "first of each kind", "no call"]
 
 
 @dataclass(frozen=True)
@@ -373,22 +374,30 @@ def table_of(cells: dict[str, Counter[str]]) -> str:
     return "\n".join(head + rows)
 
 
-def play_singles(scenario: Scenario, *, all_with_botocore: bool = False) -> Counter[str]:
+def play_singles(scenario: Scenario, *, with_botocore: WithBotocore) -> Counter[str]:
     """Every call with every fault: what fired, by kind, and how many cells there were.
 
-    The first call of each kind meets its faults with botocore, the further ones with the quick client, which
-    test_database.py compares with botocore. Raises AssertionError that names each wrong cell.
+    Calls without botocore meet their faults with the quick client, which test_database.py compares with botocore.
+    Raises AssertionError that names each wrong cell.
     """
-    with opened_bench() as bench:
-        baseline = baseline_of(scenario, bench, bench.save())
-        numbers = set(range(1, len(baseline.calls) + 1))
-        with_botocore = numbers if all_with_botocore else first_of_each_kind(baseline.calls)
-        fired = _play(singles(baseline, sorted(with_botocore)), bench)
-    if others := sorted(numbers - with_botocore):
-        with opened_bench(quick=True) as bench:
+    fired: Counter[str] = Counter()
+    for quick in (False, True):
+        with opened_bench(quick=quick) as bench:
             baseline = baseline_of(scenario, bench, bench.save())
-            fired += _play(singles(baseline, others), bench)
+            slow = _numbers_with_botocore(baseline.calls, with_botocore)
+            numbers = set(range(1, len(baseline.calls) + 1)) - slow if quick else slow
+            fired += _play(singles(baseline, sorted(numbers)), bench)
     return fired
+
+
+def _numbers_with_botocore(calls: Sequence[str], with_botocore: WithBotocore) -> set[int]:
+    match with_botocore:
+        case "every call":
+            return set(range(1, len(calls) + 1))
+        case "first of each kind":
+            return first_of_each_kind(calls)
+        case "no call":
+            return set()
 
 
 def play_pairs(scenario: Scenario, *, first: int = 0, every: int = 1) -> Counter[str]:
@@ -435,7 +444,7 @@ def play_part(numbers: tuple[int, int], *, in_pairs: bool) -> Counter[str]:
     number, part = numbers
     if in_pairs:
         return play_pairs(SCENARIOS[number], first=part, every=PARTS)
-    return play_singles(SCENARIOS[number], all_with_botocore=True)
+    return play_singles(SCENARIOS[number], with_botocore="every call")
 
 
 if __name__ == "__main__":

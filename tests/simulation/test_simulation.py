@@ -6,6 +6,8 @@ SIMULATED_SEEDS histories of 500 steps each are played, from SEED on. `.ci/run` 
 import os
 from collections import Counter
 
+import pytest
+
 from tests.simulation import actions
 from tests.simulation.__main__ import LENGTH, failure_text, played
 from tests.simulation.play import play
@@ -16,6 +18,9 @@ from tests.simulation.step import Step, a_step
 from tests.simulation.steps import draw_history
 from tests.simulation.stripe_wire import reached
 from tests.simulation.world import World
+
+# A group begins first. Begun last, the histories would run alone for minutes.
+pytestmark = pytest.mark.xdist_group("histories")
 
 SEED = int(os.environ.get("SEED", "1"))
 SEEDS = int(os.environ.get("SIMULATED_SEEDS", "200"))
