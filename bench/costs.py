@@ -335,7 +335,7 @@ def options(template: Mapping[str, Any], whole_days: int) -> list[Cost]:
             f"`WebhookTarget`: {secrets} secret, {alarms} alarms, and Lambda's polls of its queue",
             secrets * PRICES["secret, a month"] + alarms * PRICES["alarm, a month"] + polls,
         ),
-        Cost("a million events on the bus and in the feed, a part of their million debits", per_million_events()),
+        Cost("a million events on the bus and in the feed, included in the million debits above", per_million_events()),
         Cost("`WebhookTarget`, for a million events", per_million_deliveries()),
         Cost(
             f"{business} metrics of credits and refusals, if each moves every hour, with {features} features",
@@ -349,7 +349,7 @@ def options(template: Mapping[str, Any], whole_days: int) -> list[Cost]:
         ),
         Cost(f"`DetailedMetrics` true, with all {counts['routes']} routes in use", metrics),
         Cost("`VerifyWholeDays` 1, for each million debits ever made", daily),
-        Cost(f"`VerifyWholeDays` 28 instead of {whole_days}, likewise", monthly),
+        Cost(f"`VerifyWholeDays` 28 instead of {whole_days}, for each million debits ever made", monthly),
     ]
 
 
@@ -392,11 +392,11 @@ def tables(template: Mapping[str, Any]) -> str:
             "",
             *_table("depends on you, a month", options(template, whole_days), total=False),
             "",
-            "**A million debits all in, by what the account has.**",
+            "**All costs of a million debits, by the state of the account.**",
             "",
             *growth.table(besides_units(), PRICES["write unit"], PRICES["read unit"]),
             "",
-            "**Each operation, by what the account has:** bytes of an entry, read units + write units.",
+            "**Each operation, by the state of the account:** bytes of an entry, read units + write units.",
             "",
             *growth_of_operations.table(),
             "",
@@ -457,7 +457,7 @@ def _table(title: str, costs: Sequence[Cost], *, total: bool = True) -> Iterator
         if cost.dollars:
             yield f"| {cost.item} | {cost.dollars:.2f} |"
     if total:
-        yield f"| **together** | **{sum(cost.dollars for cost in costs):.2f}** |"
+        yield f"| **total** | **{sum(cost.dollars for cost in costs):.2f}** |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

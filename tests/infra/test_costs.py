@@ -79,7 +79,7 @@ def test_an_idle_month_is_stated_with_and_without_the_free_tier() -> None:
     assert f"| **{listed:.2f}** |" in documents["costs.md"]
     assert f"| **{listed - free:.2f}** |" in documents["costs.md"]
     assert "about 11 dollars a month" in documents["costs.md"]
-    assert "About 11 dollars a month before the first request, or 5 with" in documents["going-live.md"]
+    assert "A stack costs about 11 dollars a month without requests, or 5 with" in documents["going-live.md"]
 
 
 def test_a_debit_has_the_write_units_that_the_database_reports() -> None:
