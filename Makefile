@@ -61,7 +61,7 @@ run: $(NEEDS_UV) ## Start everything on this machine (PORT=4566 STRIPE_PORT=1211
 page: $(NEEDS_UV) ## Print a new link to the demo account's subscription page, beside `make run` (STACK=stack)
 	@$(RUN) --quiet python -m local.page --stack $(STACK)
 
-screenshots: $(NEEDS_UV) ## Take the pictures in docs/pictures again, of a fresh local stack; needs Chromium
+screenshots: $(NEEDS_UV) ## Renew the pictures in docs/pictures from a fresh local stack; needs Chromium
 	$(RUN) python -m tests.screenshots
 
 invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=ConsumeFunction EVENT=events/consume.json)
@@ -76,7 +76,7 @@ unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties
 # finished takes tests from the other.
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_ARGS) $(UNIT)
 
-fault-matrix: $(NEEDS_UV) ## Test every call of every route and schedule with every fault, and all pairs for consume and the webhook; prints counts
+fault-matrix: $(NEEDS_UV) ## Test every route and schedule with every fault at every call, and some with every pair of faults; prints counts
 	$(RUN) python -m tests.simulation.matrix
 
 model: $(NEEDS_UV) ## Compare the tests' in-memory database with DynamoDB Local and MiniStack (OPERATIONS=100000)
@@ -106,7 +106,7 @@ simulate: $(NEEDS_UV) ## Simulate the whole system on every core, until a run fa
 verify: $(NEEDS_UV) ## Check every row of a table against the rules (STACK=stack or TABLE=name, RESUME=1, RESTORED=1)
 	@$(RUN) --quiet python -m local.verify $(if $(TABLE),--table $(TABLE),--stack $(STACK)) $(if $(RESUME),--resume) $(if $(RESTORED),--restored)
 
-bench: $(NEEDS_UV) ## Race Prepaid against what a team would use instead; ten minutes (QUICK=1: one; WRITE=1 renews docs/performance.md)
+bench: $(NEEDS_UV) ## Compare Prepaid with six alternatives; ten minutes (QUICK=1: one; WRITE=1 renews docs/performance.md)
 	@$(RUN) --quiet python -m bench.race $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 costs: $(NEEDS_UV) ## Print what a stack costs, as in docs/costs.md
@@ -154,20 +154,20 @@ lock: $(NEEDS_UV) ## Update uv.lock, the layer's requirements and the tools' req
 	$(foreach list,$(wildcard local/requirements/*.in),$(UV) pip compile --quiet --universal --python-version 3.13 \
 		--generate-hashes --no-header --no-annotate $(list) --output-file $(list:.in=.txt);)
 
-# A build takes a minute, so what stops the deployment is said first.
+# A build takes a minute, so report first what would stop the deployment.
 ready: $(NEEDS_UV)
 	@$(RUN) --quiet python -m deployment.ready --environment $(ENV)
 
 build: $(NEEDS_UV) ## Build the layer and the functions for AWS (ARCHITECTURE=arm64|x86_64)
 	$(RUN) python -m deployment.build --architecture $(ARCHITECTURE)
 
-deploy: ready build ## Build and deploy to your AWS account with the settings of samconfig.toml (ENV=staging|prod)
+deploy: ready build ## Build, and deploy to your AWS account with the settings of samconfig.toml (ENV=staging|prod)
 	$(RUN) python -m deployment.deploy --environment $(ENV) $(DEPLOY_ARGS)
 
 release: $(NEEDS_UV) ## Deploy what `make build` built (ENV=staging|prod)
 	$(RUN) python -m deployment.deploy --environment $(ENV) $(DEPLOY_ARGS)
 
-check-deployed: $(NEEDS_UV) ## Say in words what is missing in a deployed stack (ENV=staging|prod, or STACK=stack beside `make run`)
+check-deployed: $(NEEDS_UV) ## List in words what a deployed stack lacks (ENV=staging|prod, or STACK=stack beside `make run`)
 	@$(RUN) --quiet python -m deployment.check $(if $(filter command line environment,$(origin ENV)),--environment $(ENV),--local $(STACK))
 
 clean: ## Delete everything that was built or downloaded in this folder

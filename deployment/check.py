@@ -67,8 +67,8 @@ def read_stack(client: Client, name: str, template: Mapping[str, Any], api_url: 
     outputs = {output["OutputKey"]: output["OutputValue"] for output in facts.get("Outputs", [])}
     if "ApiUrl" not in outputs:
         raise SettingsError(
-            f"the stack {name} is in {facts['StackStatus']} and has no outputs: its events in CloudFormation say why; "
-            "docs/disaster.md says what a failed create leaves behind"
+            f"the stack {name} is in {facts['StackStatus']} and has no outputs: its events in CloudFormation show why; "
+            "docs/disaster.md describes what a failed creation leaves behind"
         )
     pages = formation.get_paginator("list_stack_resources").paginate(StackName=name)
     return Stack(
@@ -107,7 +107,7 @@ def check_stack(stack: Stack) -> Iterator[str]:
     """The last deployment succeeded, and the stack is protected."""
     status = stack.facts["StackStatus"]
     if status not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        yield f"the stack is in {status}: the last deployment failed; its events in CloudFormation say why"
+        yield f"the stack is in {status}: the last deployment failed; its events in CloudFormation show why"
     if not stack.facts.get("EnableTerminationProtection"):
         yield "the stack can be deleted: make deploy switches termination protection on"
     # SAM gives the layer's version another name.
@@ -251,7 +251,7 @@ def check_quotas(stack: Stack) -> Iterator[str]:
 
 
 def check_alarms(stack: Stack) -> Iterator[str]:
-    """Every alarm exists, rings somewhere, and is quiet."""
+    """Every alarm exists, notifies somebody, and is quiet."""
     expected = stack.of_type("AWS::CloudWatch::Alarm")
     ids = {stack.resources[name]: name for name in expected}
     pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate()
@@ -261,10 +261,10 @@ def check_alarms(stack: Stack) -> Iterator[str]:
     present = {ids[name]: alarm for name, alarm in alarms.items() if name in ids}
     for name, alarm in sorted(present.items()):
         if alarm.get("StateValue") == "ALARM":
-            yield f"the alarm {name} is ringing: docs/operating.md says what it means"
+            yield f"the alarm {name} is ringing: docs/operating.md explains it"
     topic = stack.outputs.get("AlarmTopicArn")
     if topic is None:
-        yield "NOBODY HEARS THE ALARMS: set AlarmEmail in samconfig.toml"
+        yield "NOBODY RECEIVES THE ALARMS: set AlarmEmail in samconfig.toml"
         return
     silent = sorted(name for name, alarm in present.items() if topic not in alarm.get("AlarmActions", []))
     if silent:
@@ -302,7 +302,7 @@ def check_payments(stack: Stack) -> Iterator[str]:
                 raise
             yield f"nobody has stored Stripe's key of {name}: write it into the secret of the output {output}"
         except (ValueError, TypeError):
-            yield f"the secret of the output {output} is no JSON object"
+            yield f"the secret of the output {output} isn't a JSON object"
     mode = "live" if stack.parameters.get("StripeLiveMode") == "true" else "test"
     for name, value in values.items():
         key = str(value.get("api_key", ""))
@@ -339,7 +339,7 @@ def open_page(stack: Stack, key: str) -> Iterator[str]:
         session = client.v1.checkout.sessions.create(parameters)
         client.v1.checkout.sessions.expire(session.id)
     except stripe.StripeError as error:
-        yield f"Stripe opens no payment page: {error.user_message or type(error).__name__}"
+        yield f"Stripe doesn't open a payment page: {error.user_message or type(error).__name__}"
 
 
 CHECKS: tuple[tuple[str, Callable[[Stack], Iterator[str]]], ...] = (

@@ -109,7 +109,7 @@ def main(arguments: "Sequence[str] | None" = None, config: Path = CONFIG, built:
     formation = account.session.client("cloudformation")
     check_table(formation, environment.stack_name, parameters, change=chosen.change_table)
     if not parameters["AlarmEmail"]:
-        print(f"\n*** NOBODY HEARS THE ALARMS of {environment.stack_name}: AlarmEmail is empty. ***\n", flush=True)
+        print(f"\n*** NOBODY RECEIVES THE ALARMS of {environment.stack_name}: AlarmEmail is empty. ***\n", flush=True)
     print(f"{environment.stack_name} in account {account.id}, {account.region}", flush=True)
     command = sam.command(*deploy_arguments(environment, account, built, parameters, more))
     mark(built, parameters)
@@ -118,7 +118,7 @@ def main(arguments: "Sequence[str] | None" = None, config: Path = CONFIG, built:
     if code := subprocess.run(command, env=env, cwd=ROOT, check=False).returncode:
         return code
     protect(formation, environment.stack_name)
-    print(f"The stack can't be deleted now. `make check-deployed ENV={environment.name}` says what is missing.")
+    print(f"The stack can't be deleted now. `make check-deployed ENV={environment.name}` lists what is missing.")
     return 0
 
 

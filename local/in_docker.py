@@ -34,7 +34,7 @@ def gateway() -> str:
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise LocalStackError("Docker does not answer, and sam local needs it") from error
+        raise LocalStackError("Docker doesn't respond, and sam local needs it") from error
     network: dict[str, str] = json.loads(answer.stdout)
     return network.get("Gateway") or str(next(ipaddress.ip_network(network["Subnet"]).hosts()))
 

@@ -257,7 +257,9 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--table", help="a table in AWS")
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     parser.add_argument(
-        "--restored", action="store_true", help="nobody writes to the table: check its last hour too, and save no marks"
+        "--restored",
+        action="store_true",
+        help="for a table that nobody writes to: check its last hour too, and save no marks",
     )
     return parser
 

@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 27, tzinfo=UTC)
 CREATED = {"ResourceType": "any", "LastUpdatedTimestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}
 KEY = "rk_test_of_a_stack_in_a_test"
 UNPROTECTED = "the stack's policy isn't deployment/stack-policy.json, which protects the table: make deploy sets it"
-WHY = "the last deployment failed; its events in CloudFormation say why"
+WHY = "the last deployment failed; its events in CloudFormation show why"
 
 
 class Gateway(BaseHTTPRequestHandler):
@@ -316,7 +316,7 @@ def test_a_stack_whose_alarms_nobody_hears_fails_the_check(aws: DescribedAws) ->
     outputs = [output for output in stack["Outputs"] if output["OutputKey"] != "AlarmTopicArn"]
     aws.answers["DescribeStacks"] = {"Stacks": [stack | {"Outputs": outputs}]}
 
-    assert found(aws) == ["alarms: NOBODY HEARS THE ALARMS: set AlarmEmail in samconfig.toml"]
+    assert found(aws) == ["alarms: NOBODY RECEIVES THE ALARMS: set AlarmEmail in samconfig.toml"]
 
 
 def test_alarms_without_a_receiver_are_named(aws: DescribedAws) -> None:
@@ -337,7 +337,7 @@ def test_a_missing_and_a_ringing_alarm_are_named(aws: DescribedAws) -> None:
 
     assert found(aws) == [
         "alarms: the alarm ApiErrors is gone",
-        "alarms: the alarm VerifySilent is ringing: docs/operating.md says what it means",
+        "alarms: the alarm VerifySilent is ringing: docs/operating.md explains it",
         "alarms: these alarms notify nobody: VerifySilent",
     ]
 
@@ -366,7 +366,7 @@ def test_a_payment_page_that_stripe_refuses_is_named(aws: DescribedAws) -> None:
 
     [sentence] = found(aws)
 
-    assert sentence.startswith("payments: Stripe opens no payment page: ")
+    assert sentence.startswith("payments: Stripe doesn't open a payment page: ")
 
 
 def test_a_creation_that_failed_has_no_outputs_to_check(aws: DescribedAws) -> None:

@@ -12,7 +12,7 @@ LACKING = [
     "stack: the stack can be deleted: make deploy switches termination protection on",
     "stack: the stack's policy isn't deployment/stack-policy.json, which protects the table: make deploy sets it",
     f"quotas: ConcurrencyAlarm=800 isn't below the account's quota, {CALLS_AT_ONCE}: raise it, or set 12",
-    "alarms: NOBODY HEARS THE ALARMS: set AlarmEmail in samconfig.toml",
+    "alarms: NOBODY RECEIVES THE ALARMS: set AlarmEmail in samconfig.toml",
     "table: the table TABLE can be deleted: switch its deletion protection on",
     "table: the table TABLE can't be restored to a point in time: switch point-in-time recovery on",
     "table: the table TABLE keeps ended sessions: switch TTL on for the attribute ttl",

@@ -80,7 +80,7 @@ class PlacedHold(Keyed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldState(PlacedHold):
-    """A hold, and what became of it. state: held, captured, released or lapsed. capture: the id of its capture."""
+    """A hold and its current state. state: held, captured, released or lapsed. capture: the id of its capture."""
 
     state: str
     capture: str | None

@@ -182,7 +182,7 @@ def release_hold(account: str, hold: str, *, key: str) -> Call[answers.Release]:
 
 
 def get_hold(account: str, hold: str) -> Call[answers.HoldState]:
-    """A hold, and what became of it. Raises NotFound."""
+    """A hold and its current state. Raises NotFound."""
     return _get(f"{_account(account)}/holds/{_part(hold)}", answers.HoldState)
 
 

@@ -27,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Prepaid on the command line. Exit codes: 0 done, 1 refused, 2 trouble.",
+    help="Prepaid on the command line. Exit codes: 0 done, 1 refused or something found, 2 failed.",
 )
 account_app = typer.Typer(no_args_is_help=True, help="Accounts and their terms.")
 app.add_typer(account_app, name="account")
@@ -56,9 +56,9 @@ def login(
     file: Annotated[Path | None, typer.Option(help="The file of a local stack: .local/stack.json.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Store the credentials of a client; once for each client that you use.
+    """Store the credentials of a client. Run it once for each client that you use.
 
-    The secret is asked for, or read from PREPAID_CLIENT_SECRET. It is never an argument, which other users could see.
+    The command prompts for the secret, or reads it from PREPAID_CLIENT_SECRET. Other users could see an argument.
     """
     with reporting(as_json):
         if as_ not in CLIENTS:
@@ -122,11 +122,11 @@ def list_accounts(as_json: AsJson = False) -> None:
 def put_account(
     account: AccountId,
     name: Annotated[str | None, typer.Option(help="The customer's name. A new account needs one.")] = None,
-    plan: Annotated[str | None, typer.Option(help="A plan of the catalog; of a new account 'none' by default.")] = None,
-    ai: Annotated[bool | None, typer.Option("--ai/--no-ai", help="Features of AI.")] = None,
+    plan: Annotated[str | None, typer.Option(help="A plan of the catalog; default of a new account: none.")] = None,
+    ai: Annotated[bool | None, typer.Option("--ai/--no-ai", help="Whether the plan's quotas count.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Open an account, or change what is named of one that exists."""
+    """Open an account, or change the named fields of an existing one."""
     changes = AccountChanges()
     if name is not None:
         changes["name"] = name
@@ -164,7 +164,7 @@ def balance(
     at: Annotated[str | None, typer.Option(help="An earlier time, such as 2026-11-26T12:00:00Z.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what an account has."""
+    """Show the credits and quotas of an account."""
     with service("read", as_json) as client:
         found = client.account(account).get_balance(at=at)
     if as_json:
@@ -181,7 +181,7 @@ def history(  # noqa: PLR0917 - each argument is an option of the command
     customer: Annotated[str | None, typer.Option(help="Only entries of this customer.")] = None,
     reference: Annotated[str | None, typer.Option(help="Only entries with this reference.")] = None,
     from_: Annotated[str | None, typer.Option("--from", help="The first day or time, such as 2026-11-01.")] = None,
-    to: Annotated[str | None, typer.Option(help="The day or time before which it ends.")] = None,
+    to: Annotated[str | None, typer.Option(help="The day or time before which the list ends.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The most entries to show.")] = 50,
     csv: Annotated[bool, typer.Option("--csv", help="Print the whole history as CSV.")] = False,
     as_json: AsJson = False,
@@ -247,15 +247,18 @@ def purchases(
 @app.command()
 def grant(
     account: AccountId,
-    credits_: Annotated[int, typer.Option("--credits", min=1, help="How many.")],
+    credits_: Annotated[int, typer.Option("--credits", min=1, help="The number of credits.")],
     reason: Annotated[str, typer.Option(help="The reason, which the history shows.")],
     kind: Annotated[str, typer.Option(help="promotion or adjustment.")] = "promotion",
-    valid_months: Annotated[int | None, typer.Option(help="How long they are valid.")] = None,
-    key: Annotated[str | None, typer.Option(help="The idempotency key, to try again what may have happened.")] = None,
+    valid_months: Annotated[int | None, typer.Option(help="For how many months the credits are valid.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(help="The idempotency key. Send the same key to retry a grant whose outcome is unknown."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give credits to an account, after asking."""
+    """Grant credits to an account, after a confirmation."""
     with service("admin", as_json) as client:
         one = client.account(account)
         if not yes:
@@ -273,7 +276,7 @@ def portal(
     language: Annotated[str | None, typer.Option(help="pt-BR, en or es.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a link to an account's subscription page, and show it as a QR code too. It works once, for ten minutes."""
+    """Make a link to an account's subscription page, also as a QR code. It works once, within ten minutes."""
     with service("buy", as_json) as client:
         session = client.account(account).create_portal_session(key=f"cli:{uuid.uuid4()}", language=language)
     if as_json:
@@ -285,9 +288,9 @@ def portal(
 
 @app.command()
 def verify(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
-    """Check every row of the stack's table. Needs AWS credentials.
+    """Run the stack's verifier until its pass ends. Needs AWS credentials.
 
-    It continues the stack's own pass, which begins once a day: within a day of the last one there is nothing to check.
+    It continues the stack's own pass, which begins once a day. Within a day of the last pass there is nothing to check.
     """
     with reporting(as_json):
         total = jobs.run_until_finished(stack, "VerifyFunction", "verifying")

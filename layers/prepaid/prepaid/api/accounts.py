@@ -131,7 +131,7 @@ class AccountsAnswer(TypedDict):
 
 
 def put(request: Request, deps: Deps) -> Response:
-    """PUT /v1/accounts/{account}: open the account, or set all of it from now on. 201 when opened, else 200."""
+    """PUT /v1/accounts/{account}: open the account, or replace all its fields. 201 when opened, else 200."""
     account_id = _account_to_put(request)
     body = body_of(request, AccountRequest)
     terms = Terms(
@@ -163,7 +163,7 @@ def put(request: Request, deps: Deps) -> Response:
 
 
 def patch(request: Request, deps: Deps) -> Response:
-    """PATCH /v1/accounts/{account}: change what the body names, from now on."""
+    """PATCH /v1/accounts/{account}: change the fields that the body names."""
     account_id = account_of(request)
     body = body_of(request, AccountPatch)
     terms, profile = patch_account(
@@ -249,7 +249,7 @@ PUT = Route(
     method="PUT",
     path="/v1/accounts/{account}",
     operation_id="putAccount",
-    summary="Open an account, or set all of it from now on",
+    summary="Open an account, or replace all its fields",
     scopes=("prepaid/admin",),
     parameters=(ACCOUNT,),
     body=AccountRequest,
@@ -261,7 +261,7 @@ PATCH = Route(
     method="PATCH",
     path="/v1/accounts/{account}",
     operation_id="patchAccount",
-    summary="Change what the request names of an account, from now on",
+    summary="Change the fields of an account that the request names",
     scopes=("prepaid/admin",),
     parameters=(ACCOUNT,),
     body=AccountPatch,

@@ -156,7 +156,7 @@ LIST = Route(
         ACCOUNT,
         Parameter(
             name="after",
-            description="The number of the entry after which to start, which is `next` of the answer before; default: "
+            description="The number of the entry after which to start: `next` of the previous response; default: "
             "0, the first entry.",
             schema={"type": "integer", "minimum": 0},
         ),
@@ -174,10 +174,12 @@ FEED = Route(
     method="GET",
     path="/v1/events",
     operation_id="listEvents",
-    summary="The events and alerts of all accounts in the last 30 days, in the order of their publishing",
+    summary="The events and alerts of all accounts in the last 30 days, in the order in which they were published",
     scopes=("prepaid/admin",),
     parameters=(
-        Parameter(name="after", description="`next` of the answer before; default: the oldest that are kept."),
+        Parameter(
+            name="after", description="`next` of the previous response; default: the oldest events that are kept."
+        ),
         Parameter(
             name="limit",
             description=f"The most entries and alerts whose events to return, 1 to {MAX_LIMIT}; default: "

@@ -371,14 +371,14 @@ SHOW = Route(
         Parameter(name="reference", description="Only entries with exactly this reference.", schema=TEXT_FILTER),
         Parameter(
             name="from",
-            description="Only entries at or after this time (inclusive), to any fraction; or from the start of this"
-            " civil day in the account's zone.",
+            description="Only entries from this time on (inclusive), with any fraction of a second; or from the start "
+            "of this civil day in the account's zone.",
             schema=DAY_OR_TIME,
         ),
         Parameter(
             name="to",
-            description="Only entries before this time (exclusive), to any fraction; or before the beginning of this "
-            "civil day in the account's zone.",
+            description="Only entries before this time (exclusive), with any fraction of a second; or before the start "
+            "of this civil day in the account's zone.",
             schema=DAY_OR_TIME,
         ),
         Parameter(

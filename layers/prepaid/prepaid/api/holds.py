@@ -67,7 +67,7 @@ class HoldAnswer(TypedDict):
 
 
 class HoldStateAnswer(HoldAnswer):
-    """A hold, and what became of it.
+    """A hold and its current state.
 
     capture: the id of its capture, or null. ended_at: null until its end is recorded.
     """
@@ -173,7 +173,7 @@ def release(request: Request, deps: Deps) -> Response:
 
 
 def show(request: Request, deps: Deps) -> Response:
-    """GET /v1/accounts/{account}/holds/{id}: a hold, and what became of it."""
+    """GET /v1/accounts/{account}/holds/{id}: a hold and its current state."""
     account_id = account_of(request)
     found = find_hold(deps.table, account_id, hold_number(request.path.get("id", "")), request.now)
     body: HoldStateAnswer = {
@@ -302,7 +302,7 @@ SHOW = Route(
     method="GET",
     path="/v1/accounts/{account}/holds/{id}",
     operation_id="getHold",
-    summary="A hold, and what became of it",
+    summary="A hold and its current state",
     scopes=("prepaid/consume", "prepaid/read"),
     parameters=(ACCOUNT, HOLD),
     answers={200: Answer(HoldStateAnswer)},

@@ -90,13 +90,13 @@ SHOW = Route(
     method="GET",
     path="/v1/accounts/{account}/usage",
     operation_id="getUsage",
-    summary="Use in any span, by feature, source and day or month",
+    summary="The use in a span of time, by feature, source and day or month",
     scopes=("prepaid/read",),
     parameters=(
         ACCOUNT,
         Parameter(
             name="from",
-            description="The first civil day in the account's zone, or a time (inclusive); default: all there is.",
+            description="The first civil day in the account's zone, or a time (inclusive); default: the first entry.",
             schema=DAY_OR_TIME,
         ),
         Parameter(
