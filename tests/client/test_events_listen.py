@@ -219,7 +219,7 @@ def test_an_endpoint_that_wants_no_more_ends_it(prepaid: CommandLine, spent: Ser
 
     done = prepaid(*of_account(endpoint), "--after", "0", exits=1)
 
-    assert done.stderr == "prepaid: the endpoint answered 410: it wants no more events\n"
+    assert done.stderr == "prepaid: the endpoint returned 410: it receives no more events\n"
     assert len(endpoint.received) == 2
 
 
@@ -296,7 +296,7 @@ def test_an_endpoint_that_hangs_is_tried_again(endpoint: Receiver, followed: Any
 
     first, second = tries(endpoint.url, followed, 2, 0.3)
 
-    assert (first.status, first.detail, first.again_in) == (None, "no answer within 0.3 s", 1.0)
+    assert (first.status, first.detail, first.again_in) == (None, "no response within 0.3 s", 1.0)
     assert (second.status, second.again_in) == (204, None)
 
 

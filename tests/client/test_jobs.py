@@ -85,16 +85,23 @@ def test_a_verification_with_nothing_due_says_so(service: Service, clock: Clock)
 @pytest.mark.parametrize(
     ("command", "result", "words"),
     [
-        ("verify", {"read": 0, "found": 0}, "Nothing is due: the stack checks what is new once a day."),
-        ("verify", {"read": 7, "found": 0}, "Every row that was read is as the rules say."),
-        ("reconcile", {}, "Nothing differs: what happened at Stripe up to 2026-06-16 12:00 UTC is in the ledger."),
+        ("verify", {"read": 0, "found": 0}, "Nothing is due: the stack checks new rows once a day."),
+        ("verify", {"read": 7, "found": 0}, "Every row that was read follows the rules."),
+        (
+            "reconcile",
+            {},
+            "Nothing differs: the ledger has everything that happened at Stripe up to 2026-06-16 12:00 UTC",
+        ),
         (
             "reconcile",
             {"healed": 2},
-            "The purchases that were behind Stripe are healed. Everything up to 2026-06-16 12:00 UTC is compared.",
+            (
+                "The run corrected the purchases that differed from Stripe. "
+                "Everything up to 2026-06-16 12:00 UTC is compared."
+            ),
         ),
-        ("reconcile", {"quarantined": 1}, "The log of ReconcileFunction names what is quarantined"),
-        ("reconcile", {"waiting": 1, "healed": 1}, "Some checks failed, and each run tries them again."),
+        ("reconcile", {"quarantined": 1}, "The log of ReconcileFunction names the quarantined payments"),
+        ("reconcile", {"waiting": 1, "healed": 1}, "Some checks failed, and each run retries them."),
     ],
 )
 def test_a_job_says_in_words_what_its_counts_mean(command: str, result: dict[str, int], words: str) -> None:
@@ -124,7 +131,9 @@ def test_a_reconciliation_runs_the_real_function(service: Service, fake: object)
         done = run_job(url, "reconcile")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("Nothing differs: what happened at Stripe up to 2026-06-16 13:00")
+    assert done.stdout.splitlines()[-1].startswith(
+        "Nothing differs: the ledger has everything that happened at Stripe up to 2026-06-16 13:00"
+    )
 
 
 def test_findings_are_exit_code_1() -> None:
@@ -182,7 +191,7 @@ def test_a_bar_counts_what_all_runs_have_done() -> None:
     assert -1 < places[0] < places[1] < places[2], shown
     assert all("━━━━" in shown[place : place + 200] for place in places)
     assert "0:00:0" in shown
-    assert shown.splitlines()[-1] == "Every row that was read is as the rules say."
+    assert shown.splitlines()[-1] == "Every row that was read follows the rules."
 
 
 def test_a_reconciliation_has_a_bar_too() -> None:

@@ -42,15 +42,15 @@ AfterPosition = Annotated[
     str | None,
     typer.Option(
         "--after",
-        help="Where to begin: a time, or a position that was printed; of one account, the number of an entry. "
-        "0 is the first event that there is. By default, now.",
+        help="Where to begin: a time, or a printed position; with --account, the number of an entry. "
+        "0 is the first event; default: now.",
     ),
 ]
 OneAccount = Annotated[
     str | None,
-    typer.Option("--account", help="Only this account, without delay. All accounts are half a minute behind."),
+    typer.Option("--account", help="Only this account, without delay. Without it, all accounts, half a minute late."),
 ]
-Waits = Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for events to come, until Ctrl-C.")]
+Waits = Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for further events, until Ctrl-C.")]
 
 
 @events_app.command()
@@ -81,8 +81,8 @@ def listen(
 ) -> None:
     """Send each event to an endpoint, signed as the service's own webhook, until the endpoint accepts it.
 
-    The secret is shown once. It is kept with the position, so the command continues where it was stopped; --after
-    begins elsewhere. An endpoint that answers 410 ends the command with exit code 1.
+    The command shows the secret once. It stores the secret and its position, so the same command continues where it
+    stopped; --after begins elsewhere. An endpoint that returns 410 ends the command with exit code 1.
     """
     with interruptible(), service(_scope(account), as_json) as client:
         forward_to = endpoint_of(forward_to)
@@ -99,7 +99,7 @@ def listen(
                 for page in chain([first], pages):
                     kept = _forward(http, page, kept, path, as_json=as_json)
             except EndpointGone:
-                text = "the endpoint answered 410: it wants no more events"
+                text = "the endpoint returned 410: it receives no more events"
                 say(text, {"detail": text}, as_json=as_json)
                 raise typer.Exit(REFUSED) from None
 
@@ -119,7 +119,7 @@ def _scope(account: str | None) -> str:
 
 def _teller(*, as_json: bool) -> Callable[[Unavailable], None]:
     """Says that the service doesn't answer at the moment."""
-    return lambda error: say(f"{error.args[0]}; trying again", {"detail": str(error)}, as_json=as_json)
+    return lambda error: say(f"{error.args[0]}; retrying", {"detail": str(error)}, as_json=as_json)
 
 
 def _kept(client: Prepaid, account: str | None, after: str | None, forward_to: str, before: Kept | None) -> Kept:

@@ -55,9 +55,9 @@ def about_verification(total: Mapping[str, Any]) -> str:
     if total["found"]:
         return "The log of VerifyFunction names each finding."
     if total["read"]:
-        return "Every row that was read is as the rules say."
+        return "Every row that was read follows the rules."
     if "began_at" not in total:
-        return "Nothing is due: the stack checks what is new once a day."
+        return "Nothing is due: the stack checks new rows once a day."
     began, due = (shown(datetime.fromisoformat(total[name])) for name in ("began_at", "due_at"))
     return (
         f"Nothing is due: the last check began at {began} and read what was stored by then. The next is due at {due}."
@@ -69,13 +69,13 @@ def about_reconciliation(total: Mapping[str, Any]) -> str:
     if not total.get("configured", True):
         return "Stripe is not configured yet, so there is nothing to compare."
     if total["failed"] or total["waiting"]:
-        return "Some checks failed, and each run tries them again. The log of ReconcileFunction names them."
+        return "Some checks failed, and each run retries them. The log of ReconcileFunction names them."
     if total["quarantined"]:
-        return "The log of ReconcileFunction names what is quarantined: a person must decide."
+        return "The log of ReconcileFunction names the quarantined payments: a person must decide."
     until = f" up to {shown(datetime.fromisoformat(total['until']))}" if "until" in total else ""
     if total["healed"]:
-        return f"The purchases that were behind Stripe are healed. Everything{until} is compared."
-    return f"Nothing differs: what happened at Stripe{until} is in the ledger."
+        return f"The run corrected the purchases that differed from Stripe. Everything{until} is compared."
+    return f"Nothing differs: the ledger has everything that happened at Stripe{until}."
 
 
 def _lambda(stack: str, function: str) -> Any:

@@ -149,7 +149,7 @@ def _pause(number: int, outcome: httpx.Response | httpx.RequestError) -> float:
 def _detail(outcome: httpx.Response | httpx.RequestError, seconds: float) -> str:
     """What went wrong, in one line. A text of the endpoint can't control the terminal."""
     if isinstance(outcome, httpx.TimeoutException):
-        return f"no answer within {seconds:g} s"
+        return f"no response within {seconds:g} s"
     if isinstance(outcome, httpx.RequestError):
         return f"no answer ({type(outcome).__name__})"
     text = "".join(character if character.isprintable() else " " for character in outcome.text)
