@@ -94,7 +94,7 @@ fuzz: $(NEEDS_UV) ## Fuzz each target with malformed input for SECONDS=60 (TARGE
 audit: $(NEEDS_UV) ## Check all pinned dependencies for known vulnerabilities (needs the internet)
 	$(RUN) python -m local.audit
 
-proof: $(NEEDS_UV) ## Run in full what .ci/run samples: a million simulated steps, every corruption, more examples and lost answers (SEED=1); half an hour
+proof: $(NEEDS_UV) ## Run in full what .ci/run samples, but for fault-matrix: a million simulated steps, every corruption, more examples and lost responses (SEED=1); half an hour
 	$(RUN) python -m tests.simulation --operations 1000000 --seed $(SEED)
 	CORRUPTIONS_ONE_IN=1 $(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) tests/store/test_verifier.py tests/store/test_recent_pass.py
 	HYPOTHESIS_PROFILE=proof $(RUN) pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS) --hypothesis-seed=$(SEED) tests/property tests/security/test_targets.py
