@@ -15,8 +15,8 @@ from prepaid.core.ids import lot_id
 from prepaid.core.ledger import Debit, Grant, Void, open_account
 from prepaid.core.reversing import Reverse
 from prepaid.store.items import (
+    DESCRIBED_BY_SERVICE,
     GENESIS_HASH,
-    OWN_WORDS,
     SALT_BYTES,
     TEXTS,
     Claimable,
@@ -177,7 +177,7 @@ def test_an_entry_keeps_everything_but_its_texts_when_they_are_erased(entry: Ent
 
     erased = {**item, "texts": {"S": erased_by("k")}}
 
-    kept = entry.description if entry.type in OWN_WORDS else None
+    kept = entry.description if entry.type in DESCRIBED_BY_SERVICE else None
     assert entry_from_item(erased) == replace(entry, description=kept, customer=None, reference=None, erased=True)
     assert not texts_differ(item)
     assert not texts_differ(erased)

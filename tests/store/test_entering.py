@@ -10,13 +10,13 @@ from prepaid.core.errors import IdempotencyKeyReused, PortalLinkUsed, WrongCode
 from prepaid.core.portal import PortalLink
 from prepaid.store.manager_codes import read_code
 from prepaid.use_cases.approving import CodeSecrets, change_code
-from prepaid.use_cases.entering import WantedLink, enter, make_link, open_link, session_of
+from prepaid.use_cases.entering import LinkRequest, enter, make_link, open_link, session_of
 from tests.support.manager_codes import CODE, WRONG, set_code
 from tests.support.store_driver import CODES, NOW, StoreDriver, stored
 from tests.support.wire import Wire, answer_lost
 
 NEW_CODE = "830164"
-WANTED = WantedLink(language="pt-BR", return_url="https://shop.example.com/credits", request_hash=b"a request")
+WANTED = LinkRequest(language="pt-BR", return_url="https://shop.example.com/credits", request_hash=b"a request")
 
 
 def a_link(driver: StoreDriver, key: str = "k") -> PortalLink:

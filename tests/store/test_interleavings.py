@@ -71,7 +71,7 @@ def test_a_freeze_while_another_field_is_set_stays(driver: StoreDriver, rival: S
     wire.plan(TRANSACTION, first(lambda: rival.put_account(terms=FROZEN)))
 
     put_account(
-        driver.table, "acme", QUOTA_100, PROFILE, kept=["status"], actor="admin", catalog=driver.catalog, now=NOW
+        driver.table, "acme", QUOTA_100, PROFILE, keep=["status"], actor="admin", catalog=driver.catalog, now=NOW
     )
 
     assert read_account(driver.table, "acme")[0] == replace(QUOTA_100, status="frozen")

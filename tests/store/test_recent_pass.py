@@ -79,7 +79,7 @@ def test_every_account_of_the_life_is_marked_by_a_whole_pass(clean: Stored) -> N
 
 @pytest.mark.parametrize("page_rows", [1, 500])
 def test_it_continues_at_any_entry_of_any_account(clean: Stored, page_rows: int) -> None:
-    """A purchase, refund or reversal then follows from what the kept audit says of earlier entries."""
+    """A purchase, refund or reversal then follows from what the stored audit says of earlier entries."""
     whole = WholeTable()
     for account in accounts_in(clean):
         last = entries_of(clean, account)

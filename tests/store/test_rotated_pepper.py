@@ -10,14 +10,14 @@ from prepaid.core.errors import CodeLocked, WrongCode
 from prepaid.store.manager_codes import read_code
 from prepaid.store.secrets import Versions
 from prepaid.use_cases.approving import CodeSecrets, check_code, require_session
-from prepaid.use_cases.entering import WantedLink, enter, make_link, open_link
+from prepaid.use_cases.entering import LinkRequest, enter, make_link, open_link
 from tests.support.manager_codes import CODE, RECORD, WRONG, number, set_code, try_code
 from tests.support.store_driver import CODES, NOW, StoreDriver, stored
 from tests.support.wire import Wire, first
 
 OTHER = "739164"
 SECRET = {1: "first", 2: "second", 3: "third"}
-WANTED = WantedLink(language="pt-BR", return_url="https://shop.example.com/credits", request_hash=b"a request")
+WANTED = LinkRequest(language="pt-BR", return_url="https://shop.example.com/credits", request_hash=b"a request")
 
 
 def holding(*versions: int, secret: Mapping[int, str] = SECRET) -> CodeSecrets:

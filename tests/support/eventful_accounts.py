@@ -19,7 +19,7 @@ from prepaid.store.reconciliation import ReconciliationCheckpoint, save_checkpoi
 from prepaid.store.webhook import stop
 from prepaid.use_cases.administering import replace_catalog
 from prepaid.use_cases.approving import change_code
-from prepaid.use_cases.entering import WantedLink, enter, make_link, open_link
+from prepaid.use_cases.entering import LinkRequest, enter, make_link, open_link
 from prepaid.use_cases.publishing import Published, publish_alert, publish_missing
 from prepaid.use_cases.reporting import read_span, statements_between
 from prepaid.use_cases.sweeping import SweepContext, sweep
@@ -185,7 +185,7 @@ def buy_with_a_code(driver: StoreDriver, account: str) -> None:
 
 def enter_the_page(driver: StoreDriver, account: str) -> None:
     """Two links to the subscription page, of which one opened a session. Needs the code 271828."""
-    wanted = WantedLink(language="pt-BR", return_url="https://shop.example.com/credits", request_hash=b"a request")
+    wanted = LinkRequest(language="pt-BR", return_url="https://shop.example.com/credits", request_hash=b"a request")
     links = [
         make_link(driver.table, account, f"link {number}", wanted, CODES, now=NOW + number * SECOND)
         for number in (1, 2)

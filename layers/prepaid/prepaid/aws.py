@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 # botocore otherwise composes this text twice for each call, which takes a third of the call's processor time.
 USER_AGENT = f"Boto3/{boto3.__version__} md/Botocore#{botocore.__version__} app/Prepaid"
-TRIED_TWICE = Config(connect_timeout=1, retries={"mode": "standard", "total_max_attempts": 2}, user_agent=USER_AGENT)
-# A call takes at most seven seconds: twice a second to connect and two to read, and a second between the two.
-FOR_REQUESTS = TRIED_TWICE.merge(Config(read_timeout=2))
-# A call takes at most nine seconds, three of them to read. What still fails comes again with the stream's batch or the
-# queue's message.
-FOR_MESSAGES = TRIED_TWICE.merge(Config(read_timeout=3))
+TWO_ATTEMPTS = Config(connect_timeout=1, retries={"mode": "standard", "total_max_attempts": 2}, user_agent=USER_AGENT)
+# A call takes at most seven seconds: two attempts, each with one second to connect and two to read, and a pause of one.
+FOR_REQUESTS = TWO_ATTEMPTS.merge(Config(read_timeout=2))
+# A call takes at most nine seconds, because each attempt has three to read. If both fail, the stream's batch or the
+# queue's message is retried.
+FOR_MESSAGES = TWO_ATTEMPTS.merge(Config(read_timeout=3))
 
 
 def open_dynamodb() -> "DynamoDBClient":
     """A client that sends each call at most twice.
 
-    A resent transaction has the same token, so a lost reply is recovered. store/dynamodb.py makes all further retries,
+    A resent transaction has the same token, so a lost response is recovered. store/dynamodb.py makes all further retries,
     because it knows the deadline and the failures that botocore doesn't retry.
     """
     return boto3.client("dynamodb", config=FOR_REQUESTS)

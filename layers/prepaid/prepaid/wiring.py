@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def build(settings: Settings) -> Deps:
     """A function's dependencies. Called during start-up, when Lambda gives the function a full core."""
-    _draw_anew_after_restore()
+    _reseed_after_restore()
     peppers = _versions(settings.pepper_secret_name)
     stripe_secret = _stripe_secret(settings.stripe_secret_name)
 
@@ -66,14 +66,14 @@ def build(settings: Settings) -> Deps:
     )
 
 
-def _draw_anew_after_restore() -> None:
-    """Under SnapStart, every copy of a function starts from one memory, and the same random numbers would follow.
+def _reseed_after_restore() -> None:
+    """Under SnapStart, reseed `random` in each copy of the function: they all start from the same memory.
 
-    Only pauses between retries come from there; ids and tokens come from the operating system. Nothing else has to be
-    renewed: a starting function opens no connection, reads no secret and asks no time.
+    Only the pauses between retries use `random`; ids and tokens come from the operating system. Nothing else has to be
+    renewed: a starting function opens no connection, and reads neither a secret nor the clock.
     """
     if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-        # Part of Lambda's runtime.
+        # Lambda's runtime provides this module.
         from snapshot_restore_py import register_after_restore  # type: ignore[import-not-found]  # noqa: PLC0415
 
         register_after_restore(random.seed)
@@ -135,11 +135,11 @@ def _webhook(settings: Settings) -> Webhook | None:
 
 def _stripe_secret(name: str | None) -> Callable[[Deadline], str]:
     """The secret with this name, as `_secret`; raises PaymentsNotConfigured until somebody has stored a value."""
-    read = _secret(name)
+    read_secret = _secret(name)
 
     def secret(deadline: Deadline) -> str:
         try:
-            return read(deadline)
+            return read_secret(deadline)
         except SecretNotSet as error:
             raise PaymentsNotConfigured from error
 

@@ -40,9 +40,9 @@ API = (
     ),
     Bug(
         "a void's claim forgets whose grant it was",
-        "_asked_names",
-        'left_out = NOT_ASKED.get(operation, frozenset({"actor"}))',
-        'left_out = NOT_ASKED.get(operation, frozenset({"actor", "lot"}))',
+        "_request_field_names",
+        'left_out = NOT_IN_REQUEST.get(operation, frozenset({"actor"}))',
+        'left_out = NOT_IN_REQUEST.get(operation, frozenset({"actor", "lot"}))',
         ("test_voids",),
     ),
     Bug(

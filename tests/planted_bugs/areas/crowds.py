@@ -40,15 +40,15 @@ CROWDS = (
     Bug(
         "a waiting debit isn't judged alone",
         "debiting:_carry",
-        "apply(part.draft.tail.entry.after, other.debit, catalog=part.catalog, now=other.now)",
+        "apply(part.draft.tail.entry.after, keyed.debit, catalog=part.catalog, now=keyed.now)",
         "",
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(
         "a waiting debit isn't judged in turn",
         "debiting:_carry",
-        "entries = apply(part.account, other.debit, catalog=part.catalog, now=other.now)",
-        "entries = apply(part.draft.tail.entry.after, other.debit, catalog=part.catalog, now=other.now)",
+        "entries = apply(part.account, keyed.debit, catalog=part.catalog, now=keyed.now)",
+        "entries = apply(part.draft.tail.entry.after, keyed.debit, catalog=part.catalog, now=keyed.now)",
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(
@@ -57,15 +57,15 @@ CROWDS = (
         "waiting = read_waiting(request.table, request.account_id, place=newest.first - 1)",
         """
         waiting = read_waiting(request.table, request.account_id, place=newest.first - 1)
-        waiting = [replace(other, now=request.now) for other in waiting]
+        waiting = [replace(keyed, now=request.now) for keyed in waiting]
         """,
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(
         "a waiting debit is judged by another version of the catalog",
         "debiting:_read_waiting",
-        "other.now > oldest and other.version == version",
-        "other.now > oldest",
+        "keyed.now > oldest and keyed.version == version",
+        "keyed.now > oldest",
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(
@@ -85,8 +85,8 @@ CROWDS = (
     Bug(
         "the claim isn't read after the newest entry",
         "append_each",
-        "isinstance(outcome, Refused) and keyed.key not in whole.effects",
-        "isinstance(outcome, Refused) and keyed.key not in whole.effects and not whole.own_rows",
+        "isinstance(outcome, Refused) and keyed.key not in request.effects",
+        "isinstance(outcome, Refused) and keyed.key not in request.effects and not request.own_rows",
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(
@@ -99,8 +99,8 @@ CROWDS = (
     Bug(
         "an old row is carried",
         "debiting:_read_waiting",
-        "other.now > oldest and other.version == version",
-        "other.version == version",
+        "keyed.now > oldest and keyed.version == version",
+        "keyed.version == version",
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(

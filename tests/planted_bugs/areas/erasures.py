@@ -27,14 +27,14 @@ ERASURES = (
     Bug(
         "a claim keeps a hash of the texts",
         "request_hash",
-        "for name, value in _asked(operation) if name not in TEXTS and value is not None",
-        "for name, value in _asked(operation) if value is not None",
+        "for name, value in _request_fields(operation) if name not in TEXTS and value is not None",
+        "for name, value in _request_fields(operation) if value is not None",
         ("test_erasure",),
     ),
     Bug(
         "texts of a retry aren't compared",
         "find_replay",
-        "if not has_texts_of(entry, asked): raise IdempotencyKeyReused",
+        "if not has_texts_of(entry, request): raise IdempotencyKeyReused",
         "",
         ("test_erasure",),
     ),

@@ -6,7 +6,7 @@ EVENTS = (
     Bug(
         "the cursor moves before the events are sent",
         "_publish_account",
-        "_send(context, [event for events in sent.values() for event in events])",
+        "_send(context, [event for events in events_by_entry.values() for event in events])",
         "",
         ("simulation/test_publishing",),
     ),
@@ -27,7 +27,7 @@ EVENTS = (
     Bug(
         "the publisher stops after one round",
         "_publish_account",
-        "published.events += sum(map(len, sent.values()))",
+        "published.events += sum(map(len, events_by_entry.values()))",
         "return",
         ("simulation/test_publishing",),
     ),
@@ -146,8 +146,8 @@ EVENTS = (
     Bug(
         "a search for missing entries never gets past a run's accounts",
         "publish_missing",
-        "first = Published(), read_search(context.piece())",
-        "first = Published(), SearchPlace()",
+        "stored = Published(), read_search(context.piece())",
+        "stored = Published(), SearchPlace()",
         ("simulation/test_warnings",),
     ),
     Bug(
@@ -251,7 +251,7 @@ EVENTS = (
     Bug(
         "a receiver that asks to wait is tried at once",
         "_pause",
-        "max(pause, asked)",
+        "max(pause, requested)",
         "pause",
         ("functions/test_webhook_deliveries",),
     ),

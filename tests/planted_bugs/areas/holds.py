@@ -13,14 +13,14 @@ HOLDS = (
     Bug(
         "a capture spends the end of a hold first",
         "holding:capture",
-        "spent, rest = part_of(hold.charge, 0, quantity), part_of(hold.charge, quantity, held)",
-        "spent, rest = part_of(hold.charge, held - quantity, held), part_of(hold.charge, 0, held - quantity)",
+        "spent, unused = part_of(hold.charge, 0, quantity), part_of(hold.charge, quantity, held)",
+        "spent, unused = part_of(hold.charge, held - quantity, held), part_of(hold.charge, 0, held - quantity)",
         ("core/test_holding",),
     ),
     Bug(
         "what a capture leaves is lost",
         "holding:capture",
-        "freed = _free(_without_holds(account, (hold,)), (rest,), now)",
+        "freed = _free(_without_holds(account, (hold,)), (unused,), now)",
         "freed = _free(_without_holds(account, (hold,)), (), now)",
         ("core/test_holding",),
     ),
@@ -41,8 +41,8 @@ HOLDS = (
     Bug(
         "quota of a past period comes back from a hold",
         "_free",
-        "if freed.quota and freed.period == period_of(account):",
-        "if freed.quota:",
+        "if reserved.quota and reserved.period == period_of(account):",
+        "if reserved.quota:",
         ("core/test_holding",),
     ),
     Bug(
@@ -76,8 +76,8 @@ HOLDS = (
     Bug(
         "a reversal returns what was drawn first",
         "reversing:reverse",
-        "part = part_of(operation.charge, left - quantity, left)",
-        "part = part_of(operation.charge, operation.reversed, operation.reversed + quantity)",
+        "charge = part_of(operation.charge, reversible - quantity, reversible)",
+        "charge = part_of(operation.charge, operation.reversed, operation.reversed + quantity)",
         ("core/test_reversing",),
     ),
     Bug(
@@ -90,8 +90,8 @@ HOLDS = (
     Bug(
         "a unit is reversed as often as somebody asks",
         "reversing:reverse",
-        "left = operation.charge.quantity - operation.reversed",
-        "left = operation.charge.quantity",
+        "reversible = operation.charge.quantity - operation.reversed",
+        "reversible = operation.charge.quantity",
         ("core/test_reversing",),
     ),
     Bug(
@@ -104,7 +104,7 @@ HOLDS = (
     Bug(
         "a first reversal overwrites another",
         "reversed_put",
-        'seen: dict[str, Any] = {"ConditionExpression": IF_ABSENT}',
+        'condition: dict[str, Any] = {"ConditionExpression": IF_ABSENT}',
         "seen: dict[str, Any] = {}",
         ("functions/test_racing_reversals",),
     ),
@@ -118,8 +118,8 @@ HOLDS = (
     Bug(
         "a captures quota is of the period of its capture",
         "_read_charge",
-        "drawn = entries[charged.holds[0]] if charged.holds else charged",
-        "drawn = charged",
+        "placed = entries[original.holds[0]] if original.holds else original",
+        "placed = original",
         ("functions/test_reversals",),
     ),
     Bug(
@@ -139,7 +139,7 @@ HOLDS = (
     Bug(
         "a refund owes what expired in a hold",
         "_find_expired_unspent",
-        "credits += remaining_in(before.after, lot) + sum(lost)",
+        "credits += remaining_in(before.after, lot) + sum(expired_draws)",
         "credits += remaining_in(before.after, lot)",
         ("functions/test_held_money_back",),
     ),
@@ -181,15 +181,15 @@ HOLDS = (
     Bug(
         "a charge of a frozen account can't be reversed",
         "reversing:reverse",
-        "if not 1 <= quantity <= left:",
-        'if not 1 <= quantity <= left or account.terms.status != "active":',
+        "if not 1 <= quantity <= reversible:",
+        'if not 1 <= quantity <= reversible or account.terms.status != "active":',
         ("test_account_status",),
     ),
     Bug(
         "what a hold reserved of the quota is lost with the plan",
         "_free",
-        "if freed.quota and freed.period == period_of(account):",
-        'if freed.quota and freed.period == period_of(account) and account.terms.plan != "none":',
+        "if reserved.quota and reserved.period == period_of(account):",
+        'if reserved.quota and reserved.period == period_of(account) and account.terms.plan != "none":',
         ("functions/test_holds",),
     ),
 )

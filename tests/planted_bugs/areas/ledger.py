@@ -13,8 +13,8 @@ LEDGER = (
     Bug(
         "expired lots stay in the account",
         "settle",
-        "kept = tuple(lot for lot in account.lots if lot.expires_at > now)",
-        "kept = account.lots",
+        "unexpired = tuple(lot for lot in account.lots if lot.expires_at > now)",
+        "unexpired = account.lots",
         ("test_ledger", "core/test_spending"),
     ),
     Bug(
@@ -179,8 +179,8 @@ LEDGER = (
     Bug(
         "a PUT that names no currency resets it",
         "put_account",
-        'names = kept if terms.currency else {*kept, "currency"}',
-        "names = kept",
+        'names = keep if terms.currency else {*keep, "currency"}',
+        "names = keep",
         ("test_currencies_of_accounts",),
     ),
     Bug(
@@ -277,8 +277,8 @@ LEDGER = (
     Bug(
         "a debt that was paid is forgotten when its money comes back",
         "_restore",
-        "paid = restore.debt - cancelled",
-        "paid = 0",
+        "repaid = restore.debt - cancelled",
+        "repaid = 0",
         ("test_money_returned",),
     ),
     Bug(
@@ -291,8 +291,8 @@ LEDGER = (
     Bug(
         "what expired comes back",
         "_restore",
-        "taken = restore.credits - restore.debt - restore.expired_unspent",
-        "taken = restore.credits - restore.debt",
+        "drawn = restore.credits - restore.debt - restore.expired_unspent",
+        "drawn = restore.credits - restore.debt",
         ("test_money_returned",),
     ),
     Bug(
@@ -358,8 +358,8 @@ LEDGER = (
     Bug(
         "returned credits refill the lot that ends soonest",
         "_restore",
-        "max(living, key=draw_order)",
-        "min(living, key=draw_order)",
+        "max(unexpired, key=draw_order)",
+        "min(unexpired, key=draw_order)",
         ("test_returned_credits_refill_the_lot_that_ends_last",),
     ),
     Bug(

@@ -55,7 +55,7 @@ LOOKUPS = (
     Bug(
         "a batch forgets what its own items have spent",
         "debiting:add",
-        "self.account = own.after",
+        "self.account = entry.after",
         "",
         ("functions/test_batches",),
     ),
@@ -168,8 +168,8 @@ LOOKUPS = (
     Bug(
         "the last full page of accounts has a cursor",
         "list_accounts",
-        "len(found) > limit",
-        "len(found) >= limit",
+        "len(ids) > limit",
+        "len(ids) >= limit",
         ("functions/test_account_list",),
     ),
     Bug(

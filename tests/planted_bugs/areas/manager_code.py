@@ -93,15 +93,15 @@ MANAGER_CODE = (
     Bug(
         "a code stays under a leaked pepper",
         "_renewed",
-        "if right.pepper >= codes.peppers.current:",
-        "if right.pepper:",
+        "if checked.pepper >= codes.peppers.current:",
+        "if checked.pepper:",
         ("test_rotated_pepper",),
     ),
     Bug(
         "a process that knows only the old pepper goes back to it",
         "_renewed",
-        "if right.pepper >= codes.peppers.current:",
-        "if right.pepper == codes.peppers.current:",
+        "if checked.pepper >= codes.peppers.current:",
+        "if checked.pepper == codes.peppers.current:",
         ("test_rotated_pepper",),
     ),
     Bug(
@@ -135,8 +135,8 @@ MANAGER_CODE = (
     Bug(
         "a version that a process hasn't read yet counts as removed",
         "Versions",
-        "known = self.values.get(version) or self.read_again().get(version)",
-        "known = self.values.get(version)",
+        "found_value = self.values.get(version) or self.read_again().get(version)",
+        "found_value = self.values.get(version)",
         ("test_rotated_pepper", "test_versions_of_secrets"),
     ),
     Bug(

@@ -126,19 +126,19 @@ PURCHASES = (
         "_carry_out",
         """
         if was_granted:
-            return wrote, "confirm"
+            return has_written, "confirm"
         """,
         """
         if was_granted:
-            return wrote, "done"
+            return has_written, "done"
         """,
         ("store/test_money_back",),
     ),
     Bug(
         "a refund that the ledger overtook is dropped",
         "_carry_out",
-        'return wrote, "ledger_moved"',
-        'return wrote, "done"',
+        'return has_written, "ledger_moved"',
+        'return has_written, "done"',
         ("store/test_money_back",),
     ),
     Bug(
@@ -158,7 +158,7 @@ PURCHASES = (
     Bug(
         "what doesn't fit is granted",
         "_decide",
-        "if purchase is None or status is None or wrong:",
+        "if purchase is None or status is None or differences:",
         "if purchase is None or status is None:",
         ("test_purchases", "test_recording"),
     ),

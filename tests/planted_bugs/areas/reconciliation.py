@@ -26,14 +26,14 @@ RECONCILIATION = (
     Bug(
         "events of the last hour are missed",
         "_follow_events",
-        "since=place.since - OVERLAP",
-        "since=place.since + OVERLAP",
+        "since=checkpoint.since - OVERLAP",
+        "since=checkpoint.since + OVERLAP",
         ("test_reconciliation", "test_interrupted_reconciliation"),
     ),
     Bug(
         "each try of what failed counts as the first",
         "save_failed_check",
-        '"first_at": before["first_at"] if before else {"N": str(milliseconds(now))},',
+        '"first_at": earlier["first_at"] if earlier else {"N": str(milliseconds(now))},',
         '"first_at": {"N": str(milliseconds(now))},',
         ("test_reconciliation", "test_interrupted_reconciliation"),
     ),
@@ -61,7 +61,7 @@ RECONCILIATION = (
     Bug(
         "a run that continues counts as one of now",
         "reconciling:reconcile",
-        "until = place.until or context.now",
+        "until = checkpoint.until or context.now",
         "until = context.now",
         ("test_a_run_that_continues_hours_later_misses_no_event",),
     ),

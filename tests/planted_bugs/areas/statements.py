@@ -13,7 +13,7 @@ STATEMENTS = (
     Bug(
         "a month's end is in the zone that the account moved to",
         "statements_of",
-        "if entry.at < decided: zone = entry.after.terms.time_zone",
+        "if entry.at < zone_decided_at: zone = entry.after.terms.time_zone",
         "zone = entry.after.terms.time_zone",
         ("core/test_statement", "property/test_statements"),
     ),
@@ -62,7 +62,7 @@ STATEMENTS = (
     Bug(
         "the verifier overlooks an entry after a statement's last",
         "_facts",
-        "(following is None or following.at >= statement.ends_at)",
+        "(next_entry is None or next_entry.at >= statement.ends_at)",
         "True",
         ("store/test_statements",),
     ),

@@ -39,7 +39,7 @@ STORE = (
         "another request with the key is a replay",
         "find_replay",
         """
-        if claim["request_hash"]["B"] != request_hash(asked):
+        if claim["request_hash"]["B"] != request_hash(request):
             raise IdempotencyKeyReused
         """,
         "",
@@ -78,9 +78,9 @@ STORE = (
     ),
     Bug(
         "the caller is part of the request's hash",
-        "_asked_names",
-        'left_out = NOT_ASKED.get(operation, frozenset({"actor"}))',
-        "left_out = NOT_ASKED.get(operation, frozenset())",
+        "_request_field_names",
+        'left_out = NOT_IN_REQUEST.get(operation, frozenset({"actor"}))',
+        "left_out = NOT_IN_REQUEST.get(operation, frozenset())",
         ("test_append",),
     ),
     Bug(
@@ -215,8 +215,8 @@ STORE = (
     Bug(
         "a checksum leaves the language out",
         "checksum",
-        "rest = {name: value for name, value in item.items() if name != CHECKSUM}",
-        'rest = {name: value for name, value in item.items() if name not in (CHECKSUM, "language")}',
+        "attributes = {name: value for name, value in item.items() if name != CHECKSUM}",
+        'attributes = {name: value for name, value in item.items() if name not in (CHECKSUM, "language")}',
         ("test_any_changed_removed_or_added_attribute_is_found",),
     ),
     Bug(

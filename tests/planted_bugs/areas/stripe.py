@@ -142,8 +142,8 @@ STRIPE = (
     Bug(
         "only a purchase makes a missing key an alarm, not an earlier run",
         "reconciliation:is_needed",
-        "return bool(begun) or read_checkpoint(table) is not None",
-        "return bool(begun)",
+        "return bool(checks) or read_checkpoint(table) is not None",
+        "return bool(checks)",
         ("test_payments_not_configured",),
     ),
     Bug(

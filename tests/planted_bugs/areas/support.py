@@ -48,8 +48,8 @@ SUPPORT = (
     Bug(
         "a frozen account's right code counts as a wrong one",
         "approving:open_session",
-        "used = read_session_claim(table, account_id, idempotency_key)\n_clear_tries(table, account_id, checked)",
-        "used = read_session_claim(table, account_id, idempotency_key)",
+        "used_claim = read_session_claim(table, account_id, idempotency_key)\n_clear_tries(table, account_id, checked)",
+        "used_claim = read_session_claim(table, account_id, idempotency_key)",
         ("test_account_status",),
     ),
     Bug(
@@ -125,8 +125,8 @@ SUPPORT = (
     Bug(
         "units of the quota count as paid by credits",
         "_by_source",
-        "paid = use.units - use.quota_units",
-        "paid = use.units",
+        "paid_units = use.units - use.quota_units",
+        "paid_units = use.units",
         ("test_usage",),
     ),
     Bug(
@@ -146,8 +146,8 @@ SUPPORT = (
     Bug(
         "the last purchase of a page is left out",
         "read_purchases_in",
-        "for item in found[:limit]",
-        "for item in found[: limit - 1]",
+        "for item in listed[:limit]",
+        "for item in listed[: limit - 1]",
         ("functions/test_purchases_by_state",),
     ),
     Bug(

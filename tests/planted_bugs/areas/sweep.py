@@ -20,7 +20,7 @@ SWEEP = (
     Bug(
         "the sweep never returns to what failed",
         "sweep",
-        "failed += 1 place = _to_return(place)",
+        "failed += 1 checkpoint = _to_return(checkpoint)",
         "failed += 1",
         ("store/test_sweep",),
     ),
@@ -34,8 +34,8 @@ SWEEP = (
     Bug(
         "an account's rows are spread over threads",
         "_record_due",
-        "[list(rows) for _, rows in groupby(due, key=lambda row: row.account)]",
-        "[[row] for row in due]",
+        "[list(account_rows) for _, account_rows in groupby(rows, key=lambda row: row.account)]",
+        "[[row] for row in rows]",
         ("store/test_sweep_at_once",),
     ),
     Bug(

@@ -3,7 +3,15 @@
 import pytest
 
 from prepaid.core.catalog import check_amounts
-from prepaid.core.currencies import CURRENCIES, MINIMUM_AMOUNTS, STEPS, THREE_DECIMAL, ZERO_DECIMAL, shown, why_not
+from prepaid.core.currencies import (
+    CURRENCIES,
+    MINIMUM_AMOUNTS,
+    STEPS,
+    THREE_DECIMAL,
+    ZERO_DECIMAL,
+    amount_error,
+    amount_text,
+)
 from prepaid.core.errors import InvalidRequest
 from tests.support.core_builders import a_catalog, a_pack
 
@@ -27,10 +35,10 @@ def test_the_prices_that_ship_can_be_paid() -> None:
 
 @pytest.mark.parametrize(("currency", "minimum"), sorted(MINIMUM_AMOUNTS.items()))
 def test_the_minimum_is_accepted_and_one_less_is_not(currency: str, minimum: int) -> None:
-    assert why_not(minimum, currency) is None
-    assert why_not(minimum - 1, currency) == (
+    assert amount_error(minimum, currency) is None
+    assert amount_error(minimum - 1, currency) == (
         "amount",
-        f"must be at least {minimum} minor units, which is {shown(minimum, currency)}",
+        f"must be at least {minimum} minor units, which is {amount_text(minimum, currency)}",
     )
 
 
@@ -43,13 +51,13 @@ def test_minimums_as_stripe_documents_them(currency: str, minimum: int) -> None:
 
 @pytest.mark.parametrize("currency", ["clp", "ars", "try"])
 def test_any_amount_is_accepted_without_a_documented_minimum(currency: str) -> None:
-    assert why_not(1, currency) is None
-    assert why_not(0, currency) is not None
+    assert amount_error(1, currency) is None
+    assert amount_error(0, currency) is not None
 
 
 @pytest.mark.parametrize("currency", ["zzz", "xxx", "btc", "bgn", "hrk", "BRL", "br", "", "brl "])
 def test_a_currency_that_stripe_does_not_support_is_rejected(currency: str) -> None:
-    assert why_not(1_000_000, currency) == ("currency", "is not supported by Stripe")
+    assert amount_error(1_000_000, currency) == ("currency", "is not supported by Stripe")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_a_currency_that_stripe_does_not_support_is_rejected(currency: str) -> N
     ],
 )
 def test_amounts_that_banks_cannot_transfer_are_rejected(amount: int, currency: str, fine: bool) -> None:
-    assert (why_not(amount, currency) is None) is fine
+    assert (amount_error(amount, currency) is None) is fine
 
 
 @pytest.mark.parametrize(
@@ -79,7 +87,7 @@ def test_amounts_that_banks_cannot_transfer_are_rejected(amount: int, currency: 
     ],
 )
 def test_amounts_are_written_in_major_units(amount: int, currency: str, text: str) -> None:
-    assert shown(amount, currency) == text
+    assert amount_text(amount, currency) == text
 
 
 def test_every_listed_currency_is_supported() -> None:

@@ -154,7 +154,7 @@ def put(request: Request, deps: Deps) -> Response:
         terms,
         profile,
         left_out=[name for name in AccountRequest.model_fields if name not in {*body.model_fields_set, *KEPT_BY_PUT}],
-        kept=[name for name in KEPT_BY_PUT if name not in body.model_fields_set],
+        keep=[name for name in KEPT_BY_PUT if name not in body.model_fields_set],
         actor=caller_of(request).name,
         catalog=deps.catalog(deps.table),
         now=request.now,
@@ -214,7 +214,7 @@ def _listed_answer(listed: ListedAccount) -> ListedAccountAnswer:
         "available": account.available,
         "held": account.held,
         "owed": account.owed,
-        "last_entry_at": rfc3339(listed.last),
+        "last_entry_at": rfc3339(listed.last_entry_at),
     }
 
 

@@ -17,7 +17,7 @@ from prepaid.deps import Deps
 from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import read_account
 from prepaid.store.items import portal_link_request_hash
-from prepaid.use_cases.entering import WantedLink, make_link
+from prepaid.use_cases.entering import LinkRequest, make_link
 
 
 class PortalSessionRequest(Body):
@@ -42,7 +42,7 @@ def post(request: Request, deps: Deps) -> Response:
     if body.return_url is not None:
         _check_return_url(body.return_url, deps.portal)
     _, profile = read_account(deps.table, account_id)
-    wanted = WantedLink(
+    wanted = LinkRequest(
         language=body.language or profile.language,
         return_url=body.return_url or deps.portal.return_url,
         request_hash=portal_link_request_hash(body.language, body.return_url),

@@ -37,16 +37,19 @@ class Lot:
 
 
 def draw_order(lot: Lot) -> tuple[datetime, bool, datetime, int]:
-    """rule 3: soonest expiry, promotional before purchased, granted first, lot id. Total: numbers are unique."""
+    """The sort key of rule 3: soonest expiry, then promotional before purchased, then granted first, then the number.
+
+    No two lots are equal, because numbers are unique.
+    """
     return (lot.expires_at, lot.kind == "purchase", lot.granted_at, lot.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The account's agreed terms: its quotas, the currency it buys in, when its credits are low, and whether it may use
-    them. Only a plan_change entry changes them.
+    """The account's agreed terms: its quotas, its currency, when its credits count as low, and whether it may spend.
 
-    currency: None for an account that was opened while no pack was on sale; the catalog's then counts.
+    Only a plan_change entry changes them.
+    currency: None for an account that was opened while no pack was on sale; it buys in the catalog's currency.
     low_credit_threshold: credits.
     """
 
@@ -63,9 +66,9 @@ class Terms:
 class Charge:
     """Units of a feature and what pays for them.
 
-    quantity: units. quota: how many of them the feature's quota pays for; they are the first. period: the one of that
-    quota, None without it. lots: pay for the other units, each unit with as many credits. They are in the order of
-    drawing, and `remaining` of each is what it pays.
+    quantity: units. quota: how many of them the feature's quota pays for; these are the first. period: the quota's
+    period; None if the quota pays for none. lots: what pays for the other units, which all have the same price. They
+    are in draw order, and `remaining` of each is the credits that it pays.
     """
 
     feature: str
@@ -83,7 +86,7 @@ class Charge:
 class Hold:
     """Units that are reserved (rule 16): neither in the account's lots nor left in its quota.
 
-    number: of the entry that placed it. lapses_at: the first instant at which it can no longer be captured.
+    number: the number of the entry that placed it. lapses_at: the first instant at which it can't be captured any more.
     """
 
     number: int

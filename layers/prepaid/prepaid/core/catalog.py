@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from prepaid.core.currencies import why_not
+from prepaid.core.currencies import amount_error
 from prepaid.core.errors import CurrencyMismatch, FeatureRetired, InvalidRequest
 
-# With the retired ones, so that a version stays below DynamoDB's 400 kB for an item.
+# The most ids of each kind, retired ones included: a version must fit in DynamoDB's 400 kB for an item.
 MAX_IDS = 200
-# Of all plans together, for the same reason.
+# The most quotas of all plans together, for the same reason.
 MAX_QUOTAS = 1_000
-# The most valid ids that a refusal lists.
+# The most valid ids that an error message lists.
 MAX_NAMED = 20
 
 type Titles = Mapping[str, str]
@@ -144,19 +144,19 @@ def check_amounts(catalog: Catalog) -> None:
     Raises InvalidRequest.
     """
     errors = [
-        (f"packs.{place}.{wrong[0]}", wrong[1])
-        for place, pack in enumerate(catalog.packs)
-        if pack.active and (wrong := why_not(pack.amount, pack.currency))
+        (f"packs.{index}.{error[0]}", error[1])
+        for index, pack in enumerate(catalog.packs)
+        if pack.active and (error := amount_error(pack.amount, pack.currency))
     ]
     if errors:
         raise InvalidRequest(tuple(errors))
 
 
 def with_retired(new: Catalog, old: Catalog) -> Catalog:
-    """`new`, with everything of `old` that it leaves out as retired: accounts, entries and purchases refer to it.
+    """`new`, plus what it leaves out of `old`, as retired: accounts, entries and purchases still refer to it.
 
-    A plan that is left out keeps its quotas. Raises InvalidRequest when that is more than MAX_IDS of a kind or more
-    than MAX_QUOTAS, and for a quota of a feature that neither version has.
+    A plan that is left out keeps its quotas. Raises InvalidRequest if the result has more than MAX_IDS of a kind, more
+    than MAX_QUOTAS, or a quota of an unknown feature.
     """
     features = tuple(replace(feature, active=False) for feature in _left_out(old.features, new.features))
     plans = tuple(replace(plan, active=False) for plan in _left_out(old.plans, new.plans))
@@ -189,8 +189,8 @@ def _unknown_quotas(catalog: Catalog) -> list[tuple[str, str]]:
     """The errors of quotas whose feature the catalog doesn't have."""
     features = [feature.id for feature in catalog.features]
     return [
-        (f"plans.{place}.quotas.{feature}", f"no such feature: {_one_of(features)}")
-        for place, plan in enumerate(catalog.plans)
+        (f"plans.{index}.quotas.{feature}", f"no such feature: {_one_of(features)}")
+        for index, plan in enumerate(catalog.plans)
         for feature in plan.quotas
         if feature not in features
     ]
@@ -207,21 +207,21 @@ def is_successor(new: Catalog, old: Catalog) -> bool:
 
 
 def _left_out[T: Feature | Plan | Pack](before: tuple[T, ...], after: tuple[T, ...]) -> tuple[T, ...]:
-    kept = {item.id for item in after}
-    return tuple(item for item in before if item.id not in kept)
+    ids = {item.id for item in after}
+    return tuple(item for item in before if item.id not in ids)
 
 
-def _title(named: Iterable[Feature | Plan], wanted: str, language: str) -> str:
+def _title(items: Iterable[Feature | Plan], item_id: str, language: str) -> str:
     """The title in this language, or in any other; without one, the id in words: ai_service -> Ai service."""
-    titles = next((item.titles for item in named if item.id == wanted), {})
-    words = re.sub(r"[_-]+", " ", wanted).capitalize()
+    titles = next((item.titles for item in items if item.id == item_id), {})
+    words = re.sub(r"[_-]+", " ", item_id).capitalize()
     return titles.get(language) or next(iter(titles.values()), words)
 
 
 def _one_of(ids: Iterable[str]) -> str:
-    """The valid ids, as a refusal lists them."""
-    named = tuple(ids)
-    if not named:
+    """The valid ids, as an error message lists them."""
+    valid = tuple(ids)
+    if not valid:
         return "there is none"
-    more = f" and {len(named) - MAX_NAMED} more" if len(named) > MAX_NAMED else ""
-    return f"must be one of {', '.join(named[:MAX_NAMED])}{more}"
+    suffix = f" and {len(valid) - MAX_NAMED} more" if len(valid) > MAX_NAMED else ""
+    return f"must be one of {', '.join(valid[:MAX_NAMED])}{suffix}"

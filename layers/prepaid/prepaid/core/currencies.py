@@ -51,19 +51,19 @@ THREE_DECIMAL = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 STEPS = {**dict.fromkeys(THREE_DECIMAL, 10), "isk": 100, "ugx": 100}
 
 
-def why_not(amount: int, currency: str) -> tuple[str, str] | None:
+def amount_error(amount: int, currency: str) -> tuple[str, str] | None:
     """Why Stripe can't charge this amount of minor units, as ("amount" or "currency", reason); None when it can."""
     if currency not in CURRENCIES:
         return "currency", "is not supported by Stripe"
     minimum, step = MINIMUM_AMOUNTS.get(currency, 1), STEPS.get(currency, 1)
     if amount < minimum:
-        return "amount", f"must be at least {minimum} minor units, which is {shown(minimum, currency)}"
+        return "amount", f"must be at least {minimum} minor units, which is {amount_text(minimum, currency)}"
     if amount % step:
         return "amount", f"must be a multiple of {step} minor units in {currency}"
     return None
 
 
-def shown(amount: int, currency: str) -> str:
+def amount_text(amount: int, currency: str) -> str:
     """An amount of minor units in its usual notation: 0.50 BRL, 50 JPY."""
     decimals = decimals_of(currency)
     whole, part = divmod(amount, 10**decimals)

@@ -1,4 +1,4 @@
-"""How credits and quota leave an account and return to it: the parts of which several operations are made."""
+"""How credits and quota leave an account and return to it: the steps that several operations share."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ COURTESY = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The result of `give_back`. draws: what returned to lots. ended: what couldn't, because its lot has ended."""
+    """The result of `give_back`. draws: what returned to lots. ended: lots that had expired, with what they lost."""
 
     account: Account
     draws: tuple[LotDraw, ...]
@@ -86,7 +86,8 @@ def part_of(charge: Charge, first: int, last: int) -> Charge:
 def give_back(account: Account, lots: Iterable[Lot], now: datetime) -> Returned:
     """Return credits, `remaining` of each lot, to the lots that they came from, in this order.
 
-    They pay first what the account owes, even credits whose lot has ended: nobody owes what expired unspent (rule 13).
+    They first pay what the account owes. Credits of an expired lot do so too: nobody owes what expired unspent (rule
+    13).
     """
     owed = account.owed
     live = {lot.number: lot for lot in account.lots}

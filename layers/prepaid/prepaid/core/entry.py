@@ -66,10 +66,10 @@ class Entry:
     description, customer, reference: texts that can name a person. erased: whether they were removed (rule 22).
     key: a digest of the request's idempotency key, so that the verifier detects a missing claim.
     lapses_at: of the hold that this entry placed. holds: the numbers of the holds that this entry ended.
-    returned: of a capture, what the hold gave back, as draws below zero. The draws of a capture are what it spent.
-    expired: credits of those holds whose lot had ended: they are lost.
+    returned: for a capture, what the hold gave back, as negative draws. The draws of a capture are what it spent.
+    expired: credits of those holds that couldn't return, because their lot had expired.
     reverses: the number of the consumption or capture that this entry reverses. past_quota: units of it that the quota
-    of a past period paid for: they count as reversed and don't come back.
+    of a past period paid for: they count as reversed, but don't return to the quota.
     """
 
     type: EntryType
@@ -144,7 +144,7 @@ class Entry:
 
     @property
     def quota_units(self) -> int:
-        """How many of `units` the quota paid for, that of a past period too."""
+        """How many of `units` the quota paid for, including the quota of a past period."""
         if self.type not in CHARGES and self.type != "reversal":
             return 0
         return sum(draw.units for draw in self.draws if isinstance(draw, QuotaDraw)) - (self.past_quota or 0)

@@ -104,11 +104,11 @@ def events_of(before: Account | None, entry: Entry, catalog: Catalog) -> tuple[E
     if before is not None:
         alerts += _quota_alerts(before, entry, catalog)
         alerts += _credit_alerts(before, entry)
-    found = [(entry_event(entry.type), _entry_data(entry)), *((alert_event(alert), data) for alert, data in alerts)]
+    payloads = [(entry_event(entry.type), _entry_data(entry)), *((alert_event(alert), data) for alert, data in alerts)]
     account = entry.after.id
     return tuple(
         Event(id=_event_id(account, "entry", entry.number, index), type=type_, at=entry.at, data=data)
-        for index, (type_, data) in enumerate(found)
+        for index, (type_, data) in enumerate(payloads)
     )
 
 

@@ -58,7 +58,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class _Freed:
-    """An account after holds ended. draws: what returned, negative. expired: what couldn't, because its lot ended."""
+    """An account after holds ended. draws: what returned, negative. expired: what couldn't, because its lot expired."""
 
     account: Account
     draws: tuple[Draw, ...]
@@ -96,8 +96,8 @@ def capture(account: Account, operation: Capture, catalog: Catalog, now: datetim
     assert quantity >= 0
     if quantity > held:
         raise InvalidRequest((("quantity", f"must be at most {held}, the units that the hold reserves"),))
-    spent, rest = part_of(hold.charge, 0, quantity), part_of(hold.charge, quantity, held)
-    freed = _free(_without_holds(account, (hold,)), (rest,), now)
+    spent, unused = part_of(hold.charge, 0, quantity), part_of(hold.charge, quantity, held)
+    freed = _free(_without_holds(account, (hold,)), (unused,), now)
     return replace(
         entry_between("capture", account, freed.account, catalog, now, operation.actor, feature=spent.feature),
         draws=draws_of(spent),
@@ -138,17 +138,17 @@ def find_hold(account: Account, number: int) -> Hold:
 def _released(account: Account, holds: Iterable[Hold], catalog: Catalog, now: datetime, actor: str) -> Entry:
     ended = tuple(holds)
     charges = [
-        # A hold that lapsed after a renewal that isn't recorded yet: its units of the old period are gone.
+        # The hold lapsed after a renewal that isn't recorded yet: its quota units were of the old period.
         hold.charge if min(hold.lapses_at, now) <= account.quota_renews_at else replace(hold.charge, period=None)
         for hold in ended
     ]
     freed = _free(_without_holds(account, ended), charges, now)
     features = {hold.charge.feature for hold in ended}
-    one_feature = features.pop() if len(features) == 1 else None
+    feature = features.pop() if len(features) == 1 else None
     return replace(
-        entry_between("release", account, freed.account, catalog, now, actor, feature=one_feature),
+        entry_between("release", account, freed.account, catalog, now, actor, feature=feature),
         draws=freed.draws,
-        quantity=sum(hold.charge.quantity for hold in ended) if one_feature else None,
+        quantity=sum(hold.charge.quantity for hold in ended) if feature else None,
         holds=tuple(hold.number for hold in ended),
         expired=freed.expired,
     )
@@ -159,22 +159,22 @@ def _free(account: Account, charges: Iterable[Charge], now: datetime) -> _Freed:
     units: dict[str, int] = {}
     credits: dict[str, LotDraw] = {}
     expired: dict[str, LotDraw] = {}
-    for freed in charges:
-        if freed.quota and freed.period == period_of(account):
-            account = replace(account, quotas_used=with_used(account.quotas_used, freed.feature, -freed.quota))
-            units[freed.feature] = units.get(freed.feature, 0) - freed.quota
-        back = give_back(account, freed.lots, now)
-        account = back.account
-        _add(credits, back.draws)
-        _add(expired, lot_draws(back.ended))
+    for reserved in charges:
+        if reserved.quota and reserved.period == period_of(account):
+            account = replace(account, quotas_used=with_used(account.quotas_used, reserved.feature, -reserved.quota))
+            units[reserved.feature] = units.get(reserved.feature, 0) - reserved.quota
+        returned = give_back(account, reserved.lots, now)
+        account = returned.account
+        _add(credits, returned.draws)
+        _add(expired, lot_draws(returned.ended))
     quota = tuple(QuotaDraw(feature, count) for feature, count in units.items())
     return _Freed(account, (*quota, *credits.values()), tuple(expired.values()))
 
 
 def _add(sums: dict[str, LotDraw], draws: Iterable[LotDraw]) -> None:
     for draw in draws:
-        before = sums[draw.lot].credits if draw.lot in sums else 0
-        sums[draw.lot] = replace(draw, credits=before + draw.credits)
+        credits = sums[draw.lot].credits if draw.lot in sums else 0
+        sums[draw.lot] = replace(draw, credits=credits + draw.credits)
 
 
 def _without_holds(account: Account, ended: Iterable[Hold]) -> Account:

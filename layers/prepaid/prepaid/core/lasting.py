@@ -1,4 +1,4 @@
-"""How long credits last at the pace at which an account used credits lately."""
+"""Estimates how long credits last, from the rate at which the account has spent credits recently."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,16 +17,16 @@ type Duration = tuple[Literal["week", "month"], int]
 
 
 def credits_per_day(entries: Sequence[Entry], now: datetime) -> Fraction | None:
-    """The credits used per day within LOOK_BACK; None when none were used, or the account is too new to tell.
+    """The credits used per day within LOOK_BACK; None when none were used, or the account is too new for an estimate.
 
-    entries: newest first, and all of LOOK_BACK, or as many as were read: then only their time counts.
+    entries: newest first. If they don't reach back as far as LOOK_BACK, the average covers only their own time.
     """
     recent = [entry for entry in entries if entry.at > now - LOOK_BACK]
     if not recent:
         return None
     used = sum(entry.spent for entry in recent)
-    whole = len(recent) < len(entries)
-    since = now - LOOK_BACK if whole else recent[-1].at
+    is_complete = len(recent) < len(entries)
+    since = now - LOOK_BACK if is_complete else recent[-1].at
     too_new = recent[-1].number == 1 and now - since < LEAST_HISTORY
     if used <= 0 or too_new:
         return None

@@ -144,7 +144,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What a debit would do (rule 17). credits, quota: what it costs in credits, after so many units of quota.
+    """What a debit would do (rule 17). quota: units that the quota would pay for. credits: the price of the others.
 
     draws: what it would draw; empty when the account can't afford it. refusal: why it can't, or None.
     """
@@ -189,35 +189,35 @@ def open_account(account_id: str, terms: Terms, *, actor: str, catalog: Catalog,
 
 
 def apply(account: Account, operation: Operation, *, catalog: Catalog, now: datetime) -> tuple[Entry, ...]:
-    """The entries that carry out `operation`, in order, the operation's own last; none when nothing changes.
+    """The entries that carry out `operation`, in order; the operation's own is last. None when nothing changes.
 
     A ledger's time never runs backwards: when `now` is before the last entry (clocks differ), that entry's time counts.
     Raises a Refused; the caller then writes nothing, not even the settled entries.
     """
     now = max(now, account.at)
     account, settled = settle(account, catalog=catalog, now=now)
-    own: tuple[Entry, ...]
+    entries: tuple[Entry, ...]
     match operation:
         case Debit() | PlaceHold() | Capture() | Release() | Reverse():
-            own = (_use(account, operation, catalog, now),)
+            entries = (_use(account, operation, catalog, now),)
         case Grant():
-            own = (_grant(account, operation, catalog, now),)
+            entries = (_grant(account, operation, catalog, now),)
         case Void():
-            own = (_void(account, operation, catalog, now),)
+            entries = (_void(account, operation, catalog, now),)
         case Revoke():
-            own = (_revoke(account, operation, catalog, now),)
+            entries = (_revoke(account, operation, catalog, now),)
         case Restore():
-            own = (_restore(account, operation, catalog, now),)
+            entries = (_restore(account, operation, catalog, now),)
         case ChangeTerms():
-            own = _change_terms(account, operation, catalog, now)
+            entries = _change_terms(account, operation, catalog, now)
         case Erase():
             erased = entry_between("erasure", account, account, catalog, now, operation.actor)
-            own = (replace(erased, quantity=operation.entries),)
+            entries = (replace(erased, quantity=operation.entries),)
         case Settle():
-            own = ()
+            entries = ()
         case _:
             assert_never(operation)
-    return (*settled, *own)
+    return (*settled, *entries)
 
 
 def quote(account: Account, debit: Debit, *, catalog: Catalog, now: datetime) -> Quote:
@@ -243,12 +243,12 @@ def settle(account: Account, *, catalog: Catalog, now: datetime) -> tuple[Accoun
     # A lot is expired at the boundary instant itself (rule 2).
     expired = tuple(lot for lot in account.lots if lot.expires_at <= now)
     if expired:
-        kept = tuple(lot for lot in account.lots if lot.expires_at > now)
-        entry = entry_between("expiry", account, replace(account, lots=kept), catalog, now, SERVICE)
+        unexpired = tuple(lot for lot in account.lots if lot.expires_at > now)
+        entry = entry_between("expiry", account, replace(account, lots=unexpired), catalog, now, SERVICE)
         entries.append(replace(entry, draws=tuple(LotDraw(lot.id, lot.remaining, lot.expires_at) for lot in expired)))
         account = entry.after
-    # After the lots that have ended, because no entry may show an expired credit. What a hold gave back to a lot that
-    # has ended since has expired with it, so the order makes no difference to the account.
+    # After the expired lots, because no entry may show an expired credit. The order makes no difference to the account:
+    # credits that a lapsed hold returns to an expired lot expire with it.
     lapsed = lapse(account, catalog, now, SERVICE)
     if lapsed:
         entries.append(lapsed)
@@ -319,7 +319,7 @@ def _grant(account: Account, grant: Grant, catalog: Catalog, now: datetime) -> E
 
 
 def _lot_count(account: Account) -> int:
-    """Lots of the account, with those that only holds have credits of: they may return."""
+    """How many lots the account has, including those whose credits are all held: a hold can return them."""
     held = {lot.number for hold in account.holds for lot in hold.charge.lots}
     return len(held | {lot.number for lot in account.lots})
 
@@ -354,34 +354,34 @@ def _revoke(account: Account, revoke: Revoke, catalog: Catalog, now: datetime) -
 def _restore(account: Account, restore: Restore, catalog: Catalog, now: datetime) -> Entry:
     cancelled = min(restore.debt, account.owed)
     # A later grant paid the rest of the debt. Those credits return as a new lot with full validity.
-    paid = restore.debt - cancelled
-    taken = restore.credits - restore.debt - restore.expired_unspent
-    living = [lot for lot in restore.lots if lot.expires_at > now]
-    lots, new = account.lots, None
+    repaid = restore.debt - cancelled
+    drawn = restore.credits - restore.debt - restore.expired_unspent
+    unexpired = [lot for lot in restore.lots if lot.expires_at > now]
+    lots, new_lot = account.lots, None
     draws: list[LotDraw] = []
-    if taken and living:
-        last = max(living, key=draw_order)
-        lot = refilled(next((live for live in lots if live.number == last.number), None), last, taken)
+    if drawn and unexpired:
+        last_lot = max(unexpired, key=draw_order)
+        lot = refilled(next((live for live in lots if live.number == last_lot.number), None), last_lot, drawn)
         lots = with_lot((other for other in lots if other.number != lot.number), lot)
-        draws.append(LotDraw(lot.id, -taken, lot.expires_at))
-    in_new_lot = paid if living else paid + taken
+        draws.append(LotDraw(lot.id, -drawn, lot.expires_at))
+    in_new_lot = repaid if unexpired else repaid + drawn
     if in_new_lot:
-        new = Lot(
+        new_lot = Lot(
             number=account.number + 1,
             kind=restore.lots[0].kind,
             granted=in_new_lot,
             remaining=in_new_lot,
             granted_at=now,
             # Credits that expired while their payment was disputed return for a week (rule 15).
-            expires_at=_expiry(restore.valid_months, account.terms.time_zone, now) if paid else now + COURTESY,
+            expires_at=_expiry(restore.valid_months, account.terms.time_zone, now) if repaid else now + COURTESY,
         )
-        lots = with_lot(lots, new)
-        draws.append(LotDraw(new.id, -in_new_lot, new.expires_at))
+        lots = with_lot(lots, new_lot)
+        draws.append(LotDraw(new_lot.id, -in_new_lot, new_lot.expires_at))
     after = replace(account, lots=lots, owed=account.owed - cancelled)
     return replace(
         entry_between(restore.cause, account, after, catalog, now, restore.actor),
         draws=tuple(draws),
-        lot=new,
+        lot=new_lot,
         purchase=restore.purchase,
     )
 
@@ -391,7 +391,7 @@ def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: 
     if new == old:
         return ()
     if new.plan != old.plan:
-        # An account keeps a plan that is retired since.
+        # An account may keep a plan that was retired, but not change to one.
         catalog.active_plan(new.plan)
     after = replace(account, terms=new)
     if (old.quota_anchor_day, old.time_zone) != (new.quota_anchor_day, new.time_zone):
@@ -404,7 +404,10 @@ def _change_terms(account: Account, change: ChangeTerms, catalog: Catalog, now: 
 
 def _what_changed(old: Terms, new: Terms) -> str:
     changes = [("plan", old.plan, new.plan), ("status", old.status, new.status)]
-    return ", ".join(f"{name} {was} to {now}" for name, was, now in changes if was != now) or "terms changed"
+    return (
+        ", ".join(f"{name} {before} to {after}" for name, before, after in changes if before != after)
+        or "terms changed"
+    )
 
 
 def _expiry(validity: datetime | int, zone: str, now: datetime) -> datetime:

@@ -228,8 +228,8 @@ def as_paid_unmatched(purchase: Purchase, status: PaymentStatus, now: datetime) 
 
     Only the purchase's own session counts: anyone can copy our metadata into another session.
     """
-    own = purchase.session is not None and is_page_of(purchase, status)
-    if not own or status.progress != "paid" or purchase.granted or purchase.state == "paid":
+    is_own_page = purchase.session is not None and is_page_of(purchase, status)
+    if not is_own_page or status.progress != "paid" or purchase.granted or purchase.state == "paid":
         return None
     return replace(purchase, state="paid", version=purchase.version + 1, changed_at=now, voucher=None)
 

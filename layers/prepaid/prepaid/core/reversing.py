@@ -29,7 +29,7 @@ class Reverse:
     reference: str | None = None
 
 
-def charge_of(entry: Entry, drawn: Account, lots: Iterable[Lot]) -> Charge:
+def charge_of(entry: Entry, account: Account, lots: Iterable[Lot]) -> Charge:
     """What a consumption or a capture charged.
 
     drawn: the account after its quota was drawn: after the consumption itself, or after the capture's hold was placed.
@@ -44,7 +44,7 @@ def charge_of(entry: Entry, drawn: Account, lots: Iterable[Lot]) -> Charge:
         feature=entry.feature,
         quantity=entry.quantity,
         quota=quota,
-        period=period_of(drawn) if quota else None,
+        period=period_of(account) if quota else None,
         lots=tuple(
             replace(granted[draw.lot], remaining=draw.credits) for draw in entry.draws if isinstance(draw, LotDraw)
         ),
@@ -57,33 +57,33 @@ def reverse(account: Account, operation: Reverse, catalog: Catalog, now: datetim
     Credits pay first what the account owes, then return to their lots; those of ended lots form one lot of 7 days.
     Units of the quota return in their own period only.
     """
-    left = operation.charge.quantity - operation.reversed
-    quantity = left if operation.quantity is None else operation.quantity
-    if not 1 <= quantity <= left:
-        raise AlreadyReversed(left)
-    part = part_of(operation.charge, left - quantity, left)
+    reversible = operation.charge.quantity - operation.reversed
+    quantity = reversible if operation.quantity is None else operation.quantity
+    if not 1 <= quantity <= reversible:
+        raise AlreadyReversed(reversible)
+    charge = part_of(operation.charge, reversible - quantity, reversible)
     quota: tuple[Draw, ...] = ()
     before = account
-    returns = part.period == period_of(account)
-    if part.quota and returns:
-        account = replace(account, quotas_used=with_used(account.quotas_used, part.feature, -part.quota))
-        quota = (QuotaDraw(part.feature, -part.quota),)
-    back = give_back(account, part.lots, now)
-    after, draws = back.account, back.draws
-    new = _courtesy(before, back.ended, now) if back.ended else None
-    if new:
-        after = replace(after, lots=with_lot(after.lots, new))
-        draws = (*draws, LotDraw(new.id, -new.remaining, new.expires_at))
+    is_current = charge.period == period_of(account)
+    if charge.quota and is_current:
+        account = replace(account, quotas_used=with_used(account.quotas_used, charge.feature, -charge.quota))
+        quota = (QuotaDraw(charge.feature, -charge.quota),)
+    returned = give_back(account, charge.lots, now)
+    after, draws = returned.account, returned.draws
+    courtesy_lot = _courtesy(before, returned.ended, now) if returned.ended else None
+    if courtesy_lot:
+        after = replace(after, lots=with_lot(after.lots, courtesy_lot))
+        draws = (*draws, LotDraw(courtesy_lot.id, -courtesy_lot.remaining, courtesy_lot.expires_at))
     return replace(
-        entry_between("reversal", before, after, catalog, now, operation.actor, feature=part.feature),
+        entry_between("reversal", before, after, catalog, now, operation.actor, feature=charge.feature),
         draws=(*quota, *draws),
         quantity=quantity,
         description=operation.description,
         customer=operation.customer,
         reference=operation.reference,
-        lot=new,
+        lot=courtesy_lot,
         reverses=operation.entry,
-        past_quota=part.quota if part.quota and not returns else None,
+        past_quota=charge.quota if charge.quota and not is_current else None,
     )
 
 

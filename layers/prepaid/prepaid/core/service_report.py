@@ -1,4 +1,4 @@
-"""The service report: one feature's use in a month, in all and by customer."""
+"""The service report: one feature's use in a month, in total and by customer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from prepaid.core.entry import Entry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerUse:
-    """customer: as the entries name them; None for those that name none. units: in all. The rest: what paid."""
+    """One customer's use. customer: None for the use that names no customer. quota_units, credits: what paid for it."""
 
     customer: str | None
     units: int
@@ -18,7 +18,7 @@ class CustomerUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceReport:
-    """customers: those with most units first, then by name. The figures are of all of them."""
+    """The use of all customers together, and of each. customers: those with most units first, then by name."""
 
     units: int
     quota_units: int
@@ -30,8 +30,8 @@ def service_report(entries: Iterable[Entry]) -> ServiceReport:
     """The report of these entries: consumptions and captures, less what reversals returned."""
     uses: dict[str | None, CustomerUse] = {}
     for entry in entries:
-        none = CustomerUse(customer=entry.customer, units=0, quota_units=0, credits=0)
-        use = uses.get(entry.customer, none)
+        no_use = CustomerUse(customer=entry.customer, units=0, quota_units=0, credits=0)
+        use = uses.get(entry.customer, no_use)
         uses[entry.customer] = CustomerUse(
             customer=entry.customer,
             units=use.units + entry.units,

@@ -1,8 +1,8 @@
-"""Monthly statements: an account's entries, summed up by civil month so that closing - opening is what the month moved.
+"""Monthly statements: an account's entries, summed up by civil month. closing - opening is the sum of all movements.
 
-The months of an account share their boundaries: each begins where the one before it ends. A month ends at 00:00 of the
-next month's first day in the zone that the account had when that day began in the first zone of the world. So a change
-of the zone neither repeats nor skips an entry.
+Each month begins at the instant at which the one before it ends. A month ends at 00:00 of the next month's first day,
+in the account's time zone. The zone that counts is the one that the account had when that day first began somewhere on
+Earth, so a change of the zone neither repeats nor skips an entry.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,8 +16,8 @@ from prepaid.core.entry import Entry
 # Clocks differ, and a request that began before the month's end may be written after it.
 CLOSES_AFTER = timedelta(minutes=15)
 
-# The line of a statement that an entry's credits belong to, by the entry's type. Money that went back is decided by the
-# sign: it takes credits, or returns them when a refund fails or a dispute is won.
+# The statement's line for an entry's credits, by entry type. A refund or dispute with positive credits, because it
+# failed or was won, goes to `returned` instead.
 LINES: Mapping[str, str | None] = {
     "purchase": "purchased",
     "grant": "promotional",
@@ -35,7 +35,7 @@ LINES: Mapping[str, str | None] = {
     "plan_change": None,
     "erasure": None,
 }
-# What settles a debt first.
+# The types whose credits pay a debt first.
 PAYING = ("purchase", "grant", "adjustment", "reversal", "capture", "release")
 
 
@@ -43,9 +43,9 @@ PAYING = ("purchase", "grant", "adjustment", "reversal", "capture", "release")
 class Movements:
     """Signed credits by what moved them. Their sum is closing - opening.
 
-    purchased, promotional, adjusted: as granted. debt_settled: what owed credits took of all that came (rule 13).
-    returned: by refunds that failed and disputes that were won. taken_back: by refunds and disputes.
-    reversed: what was returned of charges. held: what holds reserved, less what holds that ended gave up.
+    purchased, promotional, adjusted: as granted. debt_settled: how much of the incoming credits paid a debt (rule 13).
+    taken_back: by refunds and disputes. returned: when a refund failed or a dispute was won.
+    reversed: what reversals returned. held: what new holds reserved, less what ended holds freed.
     """
 
     purchased: int = 0
@@ -67,9 +67,9 @@ class Movements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureUse:
-    """A feature's use: `units` in all, and what paid for them: units of the quota, and credits.
+    """A feature's use: `units` in total, and what paid for them: units of the quota, and credits.
 
-    Less what was reversed, so a month in which more was reversed than used has negative figures.
+    Reversals are subtracted, so a month with more reversals than use has negative figures.
     """
 
     feature: str
@@ -82,9 +82,9 @@ class FeatureUse:
 class Statement:
     """One civil month of an account.
 
-    month: its first day. zone: the one in which it ends. entries: how many it has. last_entry: the number of the newest
-    entry before its end. opening, closing, owed_opening, owed_closing: credits before and after the month.
-    uses: by feature, in order of their ids.
+    month: its first day. zone: the time zone in which it ends. entries: how many entries it has. last_entry: the number
+    of the newest entry before its end. opening, closing, owed_opening, owed_closing: credits before and after the
+    month. uses: one per feature, in order of their ids.
     """
 
     month: date
@@ -131,20 +131,20 @@ def statements_of(
     starts_at: when `first` begins. before: the account at that time, None if it was opened later. entries: those at or
     after `starts_at`, oldest first; read only as far as needed.
     """
-    left = iter(entries)
-    entry = next(left, None)
+    remaining = iter(entries)
+    entry = next(remaining, None)
     month = first
     while month <= last:
         zone = before.terms.time_zone if before else entry.after.terms.time_zone if entry else None
         if zone is None:
             return
         sums, opening, following = _Sums(), before, months_later(month, 1)
-        decided = earliest_month_start(following)
-        while entry and (entry.at < decided or entry.at < day_start(following, zone)):
-            if entry.at < decided:
+        zone_decided_at = earliest_month_start(following)
+        while entry and (entry.at < zone_decided_at or entry.at < day_start(following, zone)):
+            if entry.at < zone_decided_at:
                 zone = entry.after.terms.time_zone
             sums.add(entry)
-            before, entry = entry.after, next(left, None)
+            before, entry = entry.after, next(remaining, None)
         ends_at = day_start(following, zone)
         if before:
             yield _statement(month, zone, (starts_at, ends_at), (opening, before), sums)
@@ -173,13 +173,13 @@ def moves_of(entry: Entry) -> Iterator[tuple[str, int]]:
     if line == "taken_back" and credits > 0:
         line = "returned"
     if entry.type in PAYING:
-        # Owed credits are paid from what came: the statement shows all that came, and what the debt took.
+        # The debt is paid from the incoming credits: the statement shows them in full, and the payment on its own line.
         credits -= entry.owed
         yield "debt_settled", entry.owed
     if entry.type in ("capture", "release"):
-        lost = sum(draw.credits for draw in entry.expired)
-        yield "expired", -lost
-        credits += lost
+        expired = sum(draw.credits for draw in entry.expired)
+        yield "expired", -expired
+        credits += expired
     if entry.type == "capture":
         yield "spent", -entry.spent
         credits += entry.spent

@@ -1,4 +1,4 @@
-"""Use by period: any span by day or month, and a year for charts with the balance at each month's end."""
+"""Use by period: any span by day or month; and for charts a year, with the balance at the end of each month."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class PeriodOfUse:
-    """first: its first civil day. uses: in order of feature and source; none that are all 0."""
+    """A day or month of use. first: its first civil day. uses: in order of feature and source, without zeros."""
 
     first: date
     uses: tuple[Use, ...]
 
 
 def uses_by_period(entries: Iterable[Entry], by: By, zone: str) -> Iterator[PeriodOfUse]:
-    """The periods with use, oldest first, each once it is complete. entries: oldest first. zone: of their days."""
+    """The periods with use, oldest first, each once it is complete. entries: oldest first. zone: of the civil days."""
     current: date | None = None
     uses: dict[str, FeatureUse] = {}
     for entry in entries:
@@ -56,12 +56,12 @@ def total_use(periods: Iterable[PeriodOfUse]) -> tuple[Use, ...]:
     """What the periods add up to."""
     sums: dict[str, FeatureUse] = {}
     for use in (use for period in periods for use in period.uses):
-        before = sums.get(use.feature, FeatureUse(feature=use.feature, units=0, quota_units=0, credits=0))
+        total = sums.get(use.feature, FeatureUse(feature=use.feature, units=0, quota_units=0, credits=0))
         sums[use.feature] = FeatureUse(
             feature=use.feature,
-            units=before.units + use.units,
-            quota_units=before.quota_units + (use.units if use.source == "quota" else 0),
-            credits=before.credits + use.credits,
+            units=total.units + use.units,
+            quota_units=total.quota_units + (use.units if use.source == "quota" else 0),
+            credits=total.credits + use.credits,
         )
     return tuple(_by_source(sums.values()))
 
@@ -70,9 +70,9 @@ def _by_source(uses: Iterable[FeatureUse]) -> Iterator[Use]:
     for use in sorted(uses, key=lambda use: use.feature):
         if use.quota_units:
             yield Use(feature=use.feature, source="quota", units=use.quota_units, credits=0)
-        paid = use.units - use.quota_units
-        if paid or use.credits:
-            yield Use(feature=use.feature, source="credits", units=paid, credits=use.credits)
+        paid_units = use.units - use.quota_units
+        if paid_units or use.credits:
+            yield Use(feature=use.feature, source="credits", units=paid_units, credits=use.credits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +91,8 @@ def year_of_use(statements: Iterable[Statement], last: date) -> tuple[MonthOfUse
     """Twelve months up to `last`, oldest first. A month before the account was opened has no statement, and zeros."""
     by_month = {statement.month: statement for statement in statements}
     months = [months_later(last, offset) for offset in range(1 - MONTHS, 1)]
-    found = [by_month[month] for month in months if month in by_month]
-    features = sorted({use.feature for statement in found for use in statement.uses})
+    existing = [by_month[month] for month in months if month in by_month]
+    features = sorted({use.feature for statement in existing for use in statement.uses})
     return tuple(_month_of_use(month, by_month.get(month), features) for month in months)
 
 

@@ -28,7 +28,7 @@ def signing_keys(text: str) -> tuple[bytes, ...]:
 
 
 def signed_headers(event_id: str, timestamp: int, body: str, keys: Sequence[bytes]) -> dict[str, str]:
-    """The headers that prove where an event comes from.
+    """The headers that prove that this service sent the event.
 
     event_id: without dots. timestamp: of this attempt, in seconds.
     """

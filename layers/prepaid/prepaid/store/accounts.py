@@ -1,4 +1,4 @@
-"""Stored profiles, on which no credit depends, the account as read from its profile and ledger, and the list of all."""
+"""Stored profiles, accounts as read from profile and ledger, and the list of all accounts. No credit depends on it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def read_account(table: Table, account_id: str) -> tuple[Terms, Profile]:
 
 
 def read_profiles(table: Table, account_ids: Iterable[str]) -> dict[str, Profile]:
-    """The profiles of existing accounts, in one read for a hundred of them. Raises Busy."""
+    """The profiles of existing accounts, in one read per hundred. Raises Busy."""
     items = get_many(table, [keys.profile(account_id) for account_id in account_ids], consistent=True)
     return {keys.split(partition)[1]: _profile_from_item(item) for (partition, _), item in items.items()}
 

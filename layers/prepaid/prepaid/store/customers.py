@@ -22,6 +22,6 @@ def save_customer(table: Table, account_id: str, customer: str, *, instead_of: s
     try:
         put(table, write)
     except ConditionFailed as failed:
-        found = failed.existing["item"]
-        return str(found["customer"]["S"]) if found else customer
+        item = failed.existing["item"]
+        return str(item["customer"]["S"]) if item else customer
     return customer

@@ -97,8 +97,10 @@ def within(table: Table, seconds: float) -> Table:
 
 
 def within_at_most(table: Table, seconds: float) -> Table:
-    """The same table with a deadline `seconds` from now, or its own deadline if that is sooner: for a part of a request
-    that the rest can do without."""
+    """The same table with a deadline `seconds` from now, or its own deadline if that is sooner.
+
+    For an optional part of a request.
+    """
     return replace(table, deadline=replace(table.deadline, at=min(table.deadline.at, table.deadline.clock() + seconds)))
 
 
@@ -193,8 +195,8 @@ def query_index(
 ) -> list[Item]:
     """The keys of at most `limit` items of one partition of an index, with sort keys below `before`, highest first.
 
-    names: of the index's key attributes. Eventually consistent: read again what anything depends on. Reads one page, so
-    fewer than `limit` items don't mean the end. Raises Busy.
+    names: of the index's key attributes. Eventually consistent: a caller that needs the current item reads it from the
+    table. Reads one page, so fewer than `limit` items don't mean the end. Raises Busy.
     """
 
     def call() -> list[Item]:
@@ -217,45 +219,47 @@ def scan(
     """One page of the whole table, or of one of its `segments`, and the key after which the next page begins (None
     after the last page). Eventually consistent. For the verifier only: no request may wait for a scan.
     Items with the same PK are adjacent, in order of SK. Raises Busy."""
-    more: dict[str, Any] = {"ExclusiveStartKey": after} if after else {}
+    start: dict[str, Any] = {"ExclusiveStartKey": after} if after else {}
 
     def call() -> Any:
         with translate_errors():
-            return table.client.scan(TableName=table.name, Limit=limit, Segment=segment, TotalSegments=segments, **more)
+            return table.client.scan(
+                TableName=table.name, Limit=limit, Segment=segment, TotalSegments=segments, **start
+            )
 
     page = _retry(table, call)
     return page["Items"], page.get("LastEvaluatedKey")
 
 
-def get_many(table: Table, wanted: Iterable[Mapping[str, Any]], *, consistent: bool) -> dict[tuple[str, str], Item]:
+def get_many(table: Table, keys: Iterable[Mapping[str, Any]], *, consistent: bool) -> dict[tuple[str, str], Item]:
     """The existing items among these keys, by PK and SK. Raises Busy, also if responses keep leaving out keys."""
-    unique = list({(key["PK"]["S"], key["SK"]["S"]): key for key in wanted}.values())
-    found: dict[tuple[str, str], Item] = {}
+    unique = list({(key["PK"]["S"], key["SK"]["S"]): key for key in keys}.values())
+    items: dict[tuple[str, str], Item] = {}
     for start in range(0, len(unique), BATCH_KEYS):
         request = {table.name: {"Keys": unique[start : start + BATCH_KEYS], "ConsistentRead": consistent}}
-        _retry(table, partial(_get_batch, table, request, found))
-    return found
+        _retry(table, partial(_get_batch, table, request, items))
+    return items
 
 
-def _get_batch(table: Table, request: dict[str, Any], found: dict[tuple[str, str], Item]) -> None:
+def _get_batch(table: Table, request: dict[str, Any], items: dict[tuple[str, str], Item]) -> None:
     """Add the items of one batch to `found`; leave in `request` the keys that the response left out."""
     with translate_errors():
         response: Any = table.client.batch_get_item(RequestItems=request)
     for item in response["Responses"].get(table.name, ()):
-        found[item["PK"]["S"], item["SK"]["S"]] = item
+        items[item["PK"]["S"], item["SK"]["S"]] = item
     request.clear()
     request.update(response.get("UnprocessedKeys") or {})
     if request:
         raise Transient
 
 
-def put(table: Table, put: Item) -> None:
+def put(table: Table, write: Item) -> None:
     """Write one item under its condition. Raises ConditionFailed({"item": the stored item}), Busy."""
 
     def call() -> None:
         try:
             with translate_errors():
-                table.client.put_item(TableName=table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **put)
+                table.client.put_item(TableName=table.name, ReturnValuesOnConditionCheckFailure="ALL_OLD", **write)
         except table.client.exceptions.ConditionalCheckFailedException as error:
             existing: Any = error.response.get("Item")
             raise ConditionFailed({"item": existing}) from error
@@ -308,10 +312,12 @@ def translate_errors() -> Iterator[None]:
 
 
 def _cancelled(error: ClientError, names: tuple[str, ...]) -> Exception:
-    """The error that a cancelled transaction means. Its reasons are in the order of the writes."""
+    """The error for a cancelled transaction. names: of its writes, in the order of the reasons."""
     reasons: list[Mapping[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
-    named = dict(zip(names, reasons, strict=True))
-    failed = {name: reason.get("Item") for name, reason in named.items() if _code(reason) == "ConditionalCheckFailed"}
+    reason_of = dict(zip(names, reasons, strict=True))
+    failed = {
+        name: reason.get("Item") for name, reason in reason_of.items() if _code(reason) == "ConditionalCheckFailed"
+    }
     if failed:
         return ConditionFailed(failed)
     codes = {_code(reason) for reason in reasons} - {"None"}

@@ -1,7 +1,7 @@
-"""The walk of an erasure over a ledger. The only writes here that change an entry: of its texts, to a placeholder.
+"""The walk of an erasure over a ledger. It replaces texts by placeholders: no other write ever changes an entry.
 
-Each placeholder names its erasure, so a page that is walked again counts the same entries. A walk is saved after each
-page, and its row expires by itself.
+Each placeholder names its erasure, so a retry that walks over a page again counts the same entries. The walk is saved
+after each page, and DynamoDB's TTL deletes its row.
 """
 
 from dataclasses import dataclass, replace
@@ -12,14 +12,16 @@ from prepaid.store.dynamodb import IF_ABSENT, ConditionFailed, Item, Table, get,
 from prepaid.store.items import customer_of, erased_by
 
 PAGE_ENTRIES = 1_000
-# As long as a client may retry with the key. An older walk begins again, and finds what it had erased.
+# Clients may retry with the key for this long. A later retry begins a new walk, which finds the placeholders.
 KEEP_WALKS = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """subject: a keyed digest of the customer. next: the first entry that isn't walked over yet. entries: how many
-    before it are erased."""
+    """The progress of an erasure. subject: a keyed digest of the customer. next: the number of the next entry to check.
+
+    entries: how many entries before `next` this erasure has erased.
+    """
 
     subject: str
     next: int = 1
@@ -27,7 +29,7 @@ class Walk:
 
 
 def begin_walk(table: Table, account_id: str, idempotency_key: str, subject: str, now: datetime) -> Walk:
-    """The walk of this key: a new one over `subject`, or the saved one, whoever it is about. Raises Busy."""
+    """The walk of this key: the saved one, whatever its subject is, or else a new one for `subject`. Raises Busy."""
     walk = Walk(subject=subject)
     write = {"Item": _item(account_id, idempotency_key, walk, now), "ConditionExpression": IF_ABSENT}
     try:
@@ -42,8 +44,7 @@ def begin_walk(table: Table, account_id: str, idempotency_key: str, subject: str
 
 def save_walk(table: Table, account_id: str, idempotency_key: str, walk: Walk, now: datetime) -> None:
     """Save a walk that has begun. Raises Busy."""
-    # Without a condition: of two walks of one key, each saves a place and the count up to that place, and both are
-    # true.
+    # Unconditional: when two walks of one key run at once, each saves a place with the right count up to that place.
     put(table, {"Item": _item(account_id, idempotency_key, walk, now)})
 
 

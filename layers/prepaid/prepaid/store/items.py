@@ -7,12 +7,12 @@ An entry's item:
     texts   a salt and the texts that can name a person, or a placeholder once they are erased; absent without texts
     hash    of the previous hash, the key, the line and the state
 
-The line holds a digest of `texts`, so the chain covers them without holding them: erasing the texts breaks no hash, and
-changing them doesn't fit the digest. Without the salt, nobody can find out the texts by trying.
+The line holds a digest of `texts`, so the chain covers the texts without containing them: erasing them breaks no hash,
+and a changed text doesn't match its digest. The salt prevents guessing the texts from the digest.
 
-What is zero or empty is left out. Times that are read by people are milliseconds since 1970. A lot or a draw is words
-in one text, and its times are in base 36, so that an entry with twelve lots, two quotas and a hold fits in one
-kilobyte, the size of a write unit:
+Zero and empty values are left out. Times that people read are milliseconds since 1970. A lot or a draw is one text of
+several words, with its times in base 36, so that an entry with twelve lots, two quotas and a hold fits in one kilobyte,
+the size of a write unit:
 
     "12 p 1000 mb2k0g00 nxk3a800 998"    lot 12, purchased, 1000 credits granted, granted at, expires at, 998 remain
     "12 p 1000 mb2k0g00 nxk3a800"        the same with all its credits
@@ -59,17 +59,17 @@ OPERATION_NAMES: dict[type, str] = {
     Void: "void",
     Erase: "erasure",
 }
-# What an operation has besides what a client asked for.
-NOT_ASKED: dict[type, frozenset[str]] = {
+# The fields of an operation that don't come from the client's request; for other operations, only the actor.
+NOT_IN_REQUEST: dict[type, frozenset[str]] = {
     Capture: frozenset({"actor", "description", "customer", "reference"}),
     Reverse: frozenset({"actor", "charge", "reversed", "customer", "reference"}),
     Erase: frozenset({"actor", "entries"}),
 }
 # The texts of an entry that can name a person, in the order in which they are stored.
 TEXTS = ("description", "customer", "reference")
-# The service writes their descriptions: they name no person, and are in the line.
-OWN_WORDS: tuple[EntryType, ...] = ("purchase", "plan_change")
-# What an entry has instead of its texts once they are erased, before the digest of the erasure's key.
+# Types whose description the service writes. It names no person, so it is stored in the line.
+DESCRIBED_BY_SERVICE: tuple[EntryType, ...] = ("purchase", "plan_change")
+# The beginning of the placeholder that replaces erased texts. The digest of the erasure's key follows.
 ERASED = "erased "
 SALT_BYTES = 16
 OPTIONAL_FIELDS = ("feature", "quantity", "purchase", "key", "reverses", "past_quota")
@@ -80,7 +80,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 KEY_DIGEST_CHARACTERS = 6
 CHECKSUM = "checksum"
 
-# What a client asks for with a key.
+# The operations that a client requests with an idempotency key.
 Claimable = Debit | PlaceHold | Capture | Release | Reverse | Grant | Void | Erase
 
 
@@ -90,8 +90,8 @@ def entry_to_item(entry: Entry, previous_hash: bytes, salt: bytes = b"") -> Item
     texts = _texts(entry, salt)
     line, state = line_and_state(entry, texts_digest(texts) if texts else None)
     digest = chain_hash(previous_hash, key["PK"]["S"], key["SK"]["S"], line, state)
-    own = {"texts": {"S": texts}} if texts else {}
-    return {**key, "line": {"S": line}, "state": {"S": state}, **own, "hash": {"B": digest}}
+    optional = {"texts": {"S": texts}} if texts else {}
+    return {**key, "line": {"S": line}, "state": {"S": state}, **optional, "hash": {"B": digest}}
 
 
 def line_and_state(entry: Entry, digest: str | None) -> tuple[str, str]:
@@ -164,12 +164,12 @@ def texts_differ(item: Item) -> bool:
     digest, texts = json.loads(item["line"]["S"]).get("texts"), item.get("texts", {}).get("S")
     if _is_erased(item):
         return digest is None or len(texts) != len(erased_by(""))
-    fitting: str | None = texts_digest(texts) if texts is not None else None
-    return bool(digest != fitting)
+    expected: str | None = texts_digest(texts) if texts is not None else None
+    return bool(digest != expected)
 
 
 def salt_of(salt: bytes, number: int) -> bytes:
-    """The salt of entry `number`, from one for all entries of a write: the salt of one entry tells no other's."""
+    """The salt of entry `number`, derived from the salt of a write. An entry's salt reveals no other entry's."""
     return sha256(salt + str(number).encode()).digest()[:SALT_BYTES] if salt else b""
 
 
@@ -184,23 +184,23 @@ def request_hash(operation: Claimable) -> bytes:
     It leaves out the texts, which are compared with the entry's own: a hash of them would outlive their erasure. It
     omits absent fields, so that a field added later doesn't turn a retry with an old key into a different request.
     """
-    content = {name: value for name, value in _asked(operation) if name not in TEXTS and value is not None}
+    content = {name: value for name, value in _request_fields(operation) if name not in TEXTS and value is not None}
     return sha256(_dump({"operation": OPERATION_NAMES[type(operation)], **content}, sort_keys=True).encode()).digest()
 
 
-def asked_texts(operation: Claimable) -> Iterator[tuple[str, str | None]]:
-    """The texts that the client sent, by name; None for one that it could have sent."""
-    return ((name, value) for name, value in _asked(operation) if name in TEXTS)
+def request_texts(operation: Claimable) -> Iterator[tuple[str, str | None]]:
+    """The texts of a request, by name; None for a text that the client could have sent but didn't."""
+    return ((name, value) for name, value in _request_fields(operation) if name in TEXTS)
 
 
-def _asked(operation: Claimable) -> Iterator[tuple[str, Any]]:
+def _request_fields(operation: Claimable) -> Iterator[tuple[str, Any]]:
     kind: type = type(operation)
-    return ((name, getattr(operation, name)) for name in _asked_names(kind))
+    return ((name, getattr(operation, name)) for name in _request_field_names(kind))
 
 
 @cache
-def _asked_names(operation: type) -> tuple[str, ...]:
-    left_out = NOT_ASKED.get(operation, frozenset({"actor"}))
+def _request_field_names(operation: type) -> tuple[str, ...]:
+    left_out = NOT_IN_REQUEST.get(operation, frozenset({"actor"}))
     return tuple(field.name for field in fields(operation) if field.name not in left_out)
 
 
@@ -220,7 +220,7 @@ def manager_session_request_hash() -> bytes:
 
 
 def portal_link_request_hash(language: str | None, return_url: str | None) -> bytes:
-    """The request hash of a link to the subscription page, with what the request says and not its defaults."""
+    """The request hash of a link to the subscription page. None: the request leaves the field to its default."""
     content = {"operation": "portal_link", "language": language, "return_url": return_url}
     return sha256(_dump(content, sort_keys=True).encode()).digest()
 
@@ -231,19 +231,19 @@ def key_digest(idempotency_key: str) -> str:
 
 
 def checksummed(item: Item) -> Item:
-    """The item with a checksum over all its attributes. It reveals outside changes to records without a hash chain."""
+    """The item with a checksum over all its attributes, which reveals changes from outside: it has no hash chain."""
     return {**item, CHECKSUM: {"B": checksum(item)}}
 
 
 def checksum(item: Item) -> bytes:
     """The checksum of all attributes except the checksum itself; none of them is binary."""
-    rest = {name: value for name, value in item.items() if name != CHECKSUM}
-    return sha256(_dump(rest, sort_keys=True).encode()).digest()[:16]
+    attributes = {name: value for name, value in item.items() if name != CHECKSUM}
+    return sha256(_dump(attributes, sort_keys=True).encode()).digest()[:16]
 
 
 def _line(entry: Entry, digest: str | None) -> dict[str, Any]:
     optional = {name: getattr(entry, name) for name in OPTIONAL_FIELDS if getattr(entry, name) is not None}
-    noted = entry.type in OWN_WORDS and entry.description is not None
+    noted = entry.type in DESCRIBED_BY_SERVICE and entry.description is not None
     sums = {"credits": entry.credits, "quota": entry.quota, "owed": entry.owed, "left": entry.quota_remaining}
     return {
         "v": FORM_VERSION,
@@ -281,7 +281,7 @@ def _state(account: Account) -> dict[str, Any]:
 
 def _texts(entry: Entry, salt: bytes) -> str | None:
     """The texts as they are stored, with their salt; None when the entry has none."""
-    own_words = {"description"} if entry.type in OWN_WORDS else set()
+    own_words = {"description"} if entry.type in DESCRIBED_BY_SERVICE else set()
     texts = [None if name in own_words else getattr(entry, name) for name in TEXTS]
     if not any(text is not None for text in texts):
         return None
@@ -294,7 +294,7 @@ def _is_erased(item: Item) -> bool:
 
 
 def _texts_from(item: Item) -> dict[str, str]:
-    """The stored texts by name, without those that are absent. Raises ValueError for other than the stored form."""
+    """The stored texts that are present, by name. Raises ValueError for a malformed row."""
     if "texts" not in item or _is_erased(item):
         return {}
     _, *texts = json.loads(item["texts"]["S"])
@@ -302,7 +302,7 @@ def _texts_from(item: Item) -> dict[str, str]:
 
 
 def terms_to_row(terms: Terms) -> list[str | int | None]:
-    """Terms as a short row, so that many lots fit in a kilobyte with them. Defaults at its end are left out."""
+    """Terms as a short row, to leave room for many lots in a kilobyte. Defaults at its end are left out."""
     row: list[str | int | None] = [
         terms.plan,
         terms.ai_enabled,
@@ -359,7 +359,7 @@ def lot_from_text(text: str) -> Lot:
 
 
 def _quotas_of(feature: str | None, units: int) -> dict[str, int]:
-    """The change of each quota by an entry with a feature: it moves that feature's only."""
+    """The quota changes of an entry with a feature: it changes no other feature's quota."""
     return {feature: units} if feature and units else {}
 
 
@@ -399,8 +399,8 @@ def _draw_from(stored: str | int, feature: str | None) -> Draw:
     if isinstance(stored, int):
         assert feature is not None
         return QuotaDraw(feature, stored)
-    units, _, other = stored.partition(" ")
-    return _lot_draw_from(stored) if " " in other else QuotaDraw(other, int(units))
+    units, _, other_feature = stored.partition(" ")
+    return _lot_draw_from(stored) if " " in other_feature else QuotaDraw(other_feature, int(units))
 
 
 def _lot_draw_from(stored: str) -> LotDraw:
@@ -410,9 +410,9 @@ def _lot_draw_from(stored: str) -> LotDraw:
 
 def _time_to(at: datetime) -> str:
     """Milliseconds since 1970 in base 36."""
-    rest, digits = milliseconds(at), ""
-    while rest > 0:
-        rest, digit = divmod(rest, 36)
+    number, digits = milliseconds(at), ""
+    while number > 0:
+        number, digit = divmod(number, 36)
         digits = DIGITS[digit] + digits
     return digits or "0"
 

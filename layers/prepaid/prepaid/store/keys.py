@@ -63,7 +63,7 @@ def waiting(account: str) -> str:
 
 
 def waiting_sort(place: int) -> str:
-    """Before all rows that were left when entry `place` or a later one was the newest."""
+    """Sorts before all rows whose requests knew entry `place`, or a later one, as the newest."""
     return f"{place:012d}"
 
 
@@ -148,7 +148,8 @@ def reversed_units(account: str, number: int) -> Key:
 
 
 def statements(account: str) -> str:
-    """The partition of an account's statements. Not the ledger's: who writes statements has no right to write there."""
+    """The partition of an account's statements. Not the ledger's, because the functions that write statements have no
+    permission to write there."""
     return f"STATEMENT#{account}"
 
 
@@ -177,7 +178,8 @@ def verified(account: str) -> Key:
 
 
 def published(account: str) -> Key:
-    """How far the account's entries are published. Not in the ledger's partition: the publisher can't write there."""
+    """How far the account's entries are published. Not in the ledger's partition, because the publisher has no
+    permission to write there."""
     return _key(f"PUBLISHED#{account}", PUBLISHED)
 
 
@@ -206,8 +208,8 @@ def audit(account: str) -> Key:
 
 def split(partition: str) -> tuple[str, str]:
     """The kind of a partition, and the id that follows it."""
-    kind, _, which = partition.partition("#")
-    return kind, which
+    kind, _, id_ = partition.partition("#")
+    return kind, id_
 
 
 def due_partition(day: date, shard: int) -> str:

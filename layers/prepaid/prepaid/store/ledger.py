@@ -33,12 +33,12 @@ from prepaid.store.dynamodb import (
 from prepaid.store.items import (
     GENESIS_HASH,
     Claimable,
-    asked_texts,
     digest_of_key_in,
     entry_from_item,
     entry_to_item,
     key_digest,
     request_hash,
+    request_texts,
     salt_of,
 )
 
@@ -47,8 +47,9 @@ CLAIM = "claim"
 PAGE_ENTRIES = 200
 # About a megabyte, the most that a Query returns at once.
 READ_AHEAD_ENTRIES = 1_000
-# DynamoDB's limits for a transaction are 100 writes and 4 MB. The rest of the bytes is for escapes in the request, that
-# DynamoDB Local counts: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+# DynamoDB's limits for a transaction are 100 writes and 4 MB. MAX_BYTES leaves room for the request's escape
+# characters, which DynamoDB Local counts:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
 MAX_WRITES = 100
 MAX_BYTES = 3_000_000
 
@@ -77,9 +78,9 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a key did. entry: that it added; None if what it did is no entry, such as a purchase.
+    """The effect of an idempotency key. entry: the entry that it added; None for an effect without one (a purchase).
 
-    row: the waiting row from which another request carried it out.
+    row: the sort key of the waiting row, if another request appended the debit from there.
     """
 
     request_hash: bytes
@@ -89,7 +90,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class NewestEntries:
-    """The newest entries of an account, read at once. first: the lowest of their numbers. digests: of their keys."""
+    """An account's newest entries, from one read. first: the lowest of their numbers. digests: of their keys."""
 
     tail: Tail
     first: int
@@ -119,10 +120,10 @@ def append(
 ) -> Appended:
     """Carry out `operation` on the account's newest state, at most once per key, permanently (rule 5).
 
-    salt: sixteen random bytes, for an operation with texts. tail: for an operation that depends on more than the
-    account's state, the entry that it was made for. also: its further writes in the same transaction.
-    Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy; with `tail` ConditionFailed when
-    another entry follows it, or a write of `also` lost its condition.
+    salt: sixteen random bytes, for an operation with texts. also: further writes in the same transaction.
+    tail: for an operation that depends on more than the account's state: the newest entry when the caller read the
+    rest. Raises AccountNotFound, any Refused of the core, IdempotencyKeyReused, Busy; with `tail` also ConditionFailed,
+    when another entry follows it or a condition in `also` failed.
     """
     try:
         for draft in drafts(table, account_id, operation, catalog=catalog, now=now, tail=tail):
@@ -135,7 +136,7 @@ def append(
                 earlier = find_replay(table, account_id, operation, idempotency_key)
                 if earlier:
                     return earlier
-                # The claim was of a transaction that didn't commit after all, or a write of `also` lost its condition.
+                # The transaction with that claim didn't commit after all, or a condition in `also` failed.
                 committed = False
             if committed:
                 return Appended(draft.entries, replayed=False)
@@ -179,14 +180,12 @@ def drafts(
         tail = draft.rival if attempt == 0 else None
 
 
-def commit(table: Table, draft: Draft, more: Puts, *, salt: bytes = b"") -> bool:
-    """Write the draft's entries and `more`, all or none. False when another append took the number: draft again.
+def commit(table: Table, draft: Draft, also: Puts, *, salt: bytes = b"") -> bool:
+    """Write the draft's entries and `also`, all or none. False when another append took the number: draft again.
 
-    salt: sixteen random bytes, for entries with texts.
-
-    Raises ConditionFailed when a write of `more` lost its own condition, Busy.
+    salt: sixteen random bytes, for entries with texts. Raises ConditionFailed when a condition in `also` failed, Busy.
     """
-    writes = {**_entry_puts(draft.tail, draft.entries, salt), **more}
+    writes = {**_entry_puts(draft.tail, draft.entries, salt), **also}
     if not writes:
         return True
     try:
@@ -211,23 +210,23 @@ def find_replay(table: Table, account_id: str, operation: Operation, idempotency
     claim = get(table, keys.claim(account_id, idempotency_key))
     if claim is None:
         return None
-    asked = _claimable(operation)
-    if claim["request_hash"]["B"] != request_hash(asked):
+    request = _claimable(operation)
+    if claim["request_hash"]["B"] != request_hash(request):
         raise IdempotencyKeyReused
     entry = read_entry(table, account_id, int(claim["number"]["N"]))
-    if not has_texts_of(entry, asked):
+    if not has_texts_of(entry, request):
         raise IdempotencyKeyReused
     return Appended((entry,), replayed=True)
 
 
-def find_effects(table: Table, account_id: str, claimed: Collection[str]) -> dict[str, Effect]:
-    """What these keys did, of those that did anything. Two reads for a hundred of them. Raises Busy."""
-    if len(claimed) == 1:
-        [key] = claimed
+def find_effects(table: Table, account_id: str, idempotency_keys: Collection[str]) -> dict[str, Effect]:
+    """The effects of those keys that had one, by key. Two reads per hundred keys. Raises Busy."""
+    if len(idempotency_keys) == 1:
+        [key] = idempotency_keys
         item = get(table, keys.claim(account_id, key))
         claims = {key: item} if item else {}
     else:
-        by_row = {keys.claim(account_id, key)["PK"]["S"]: key for key in claimed}
+        by_row = {keys.claim(account_id, key)["PK"]["S"]: key for key in idempotency_keys}
         rows = get_many(table, [keys.claim(account_id, key) for key in by_row.values()], consistent=True)
         claims = {by_row[partition]: item for (partition, _), item in rows.items()}
     numbers = {key: int(item["number"]["N"]) for key, item in claims.items() if "number" in item}
@@ -245,13 +244,16 @@ def find_effects(table: Table, account_id: str, claimed: Collection[str]) -> dic
     }
 
 
-def has_texts_of(entry: Entry, asked: Claimable) -> bool:
-    """Whether the entry's texts are those that the request sent. Erased texts can't be compared: they count as such."""
-    return entry.erased or all(getattr(entry, name) == text for name, text in asked_texts(asked))
+def has_texts_of(entry: Entry, request: Claimable) -> bool:
+    """Whether the entry's texts are the request's. Erased texts can't be compared, so they count as equal."""
+    return entry.erased or all(getattr(entry, name) == text for name, text in request_texts(request))
 
 
 def find_by_key(table: Table, account_id: str, idempotency_key: str) -> Entry | None:
-    """The entry that a request with this key added; None if no request did, or what it did is no entry. Raises Busy."""
+    """The entry that a request with this key added; None if the key had no effect, or one without an entry.
+
+    Raises Busy.
+    """
     claim = get(table, keys.claim(account_id, idempotency_key))
     if claim is None or "number" not in claim:
         return None
@@ -309,9 +311,9 @@ def find_entry(table: Table, account_id: str, number: int) -> Entry | None:
 
 
 def find_entries(table: Table, account_id: str, numbers: Iterable[int]) -> dict[int, Entry]:
-    """The entries with these numbers, in one read for a hundred of them. Raises Busy."""
-    found = get_many(table, [keys.entry(account_id, number) for number in numbers], consistent=True)
-    entries = (entry_from_item(item) for item in found.values())
+    """The entries with these numbers, in one read per hundred. Raises Busy."""
+    items = get_many(table, [keys.entry(account_id, number) for number in numbers], consistent=True)
+    entries = (entry_from_item(item) for item in items.values())
     return {entry.number: entry for entry in entries}
 
 
@@ -350,10 +352,7 @@ def next_entries(table: Table, account_id: str, *, first: int, limit: int) -> tu
 
 
 def entries_from(table: Table, account_id: str, *, first: int, last: int) -> Iterator[Entry]:
-    """Entries `first` to `last`, which must exist, oldest first. Reads a page when the one before is used up.
-
-    Raises Busy.
-    """
+    """Entries `first` to `last`, which must exist, oldest first. Reads page by page, as they are used. Raises Busy."""
     while first <= last:
         items = query(
             table,
@@ -375,32 +374,32 @@ def find_entry_at(table: Table, account_id: str, newest: Entry, at: datetime) ->
     """
     if newest.at <= at:
         return newest
-    found: Entry | None = None
+    latest: Entry | None = None
     low, high = 1, newest.number - 1
     while low <= high:
         middle = (low + high) // 2
         entry = read_entry(table, account_id, middle)
         if entry.at <= at:
-            found, low = entry, middle + 1
+            latest, low = entry, middle + 1
         else:
             high = middle - 1
-    return found
+    return latest
 
 
 def find_end_of_hold(table: Table, account_id: str, hold: int, newest: Entry) -> Entry:
-    """The entry that ended the hold that entry `hold` placed. newest: an entry that no longer has it.
+    """The entry that ended the hold that entry `hold` placed. newest: an entry after which the hold no longer exists.
 
     A hold that has ended never comes back, so a binary search finds the entry in log2(n) reads.
     """
-    ended, low, high = newest, hold + 1, newest.number - 1
+    ending, low, high = newest, hold + 1, newest.number - 1
     while low <= high:
         middle = (low + high) // 2
         entry = read_entry(table, account_id, middle)
         if has_hold(entry, hold):
             low = middle + 1
         else:
-            ended, high = entry, middle - 1
-    return ended
+            ending, high = entry, middle - 1
+    return ending
 
 
 def has_hold(entry: Entry, hold: int) -> bool:
@@ -426,19 +425,19 @@ def _entry_puts(tail: Tail, entries: tuple[Entry, ...], salt: bytes) -> dict[str
 
 
 def _claim(draft: Draft, operation: Operation, idempotency_key: str | None) -> Puts:
-    """The claim of the draft's own entry, which gets the digest of the key; nothing without a key."""
+    """The claim of the draft's last entry, which also gets the digest of the key; no claim without a key."""
     if idempotency_key is None:
         return NO_PUTS
-    *settled, own = draft.entries
-    draft.entries = (*settled, replace(own, key=key_digest(idempotency_key)))
-    effect = Effect(request_hash(_claimable(operation)), own)
-    return {CLAIM: claim_put(own.after.id, idempotency_key, effect)}
+    *settled, entry = draft.entries
+    draft.entries = (*settled, replace(entry, key=key_digest(idempotency_key)))
+    effect = Effect(request_hash(_claimable(operation)), entry)
+    return {CLAIM: claim_put(entry.after.id, idempotency_key, effect)}
 
 
 def claim_put(account_id: str, idempotency_key: str, effect: Effect) -> Item:
-    """The write of a key's claim, which says what entry its request added."""
+    """The write of a key's claim, which names the entry that the key added."""
     assert effect.entry is not None
-    # The row tells the owner of a carried debit that its own request took effect, and not another one with its key.
+    # The row shows the owner of a carried debit that its own request took effect, and not another one with its key.
     row = {"row": {"S": effect.row}} if effect.row else {}
     return {
         "Item": {

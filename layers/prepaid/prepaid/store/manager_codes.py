@@ -19,14 +19,14 @@ KEEP_SESSIONS = timedelta(days=1)
 class SessionClaim:
     """A key's claim on the session that it opened. With the pepper, it suffices to derive the same token again.
 
-    pepper: the pepper's version. own: False when the key was used for another kind of request.
+    pepper: the pepper's version. opened_session: False when the key was used for another kind of request.
     """
 
     code_version: int
     pepper: int
     expires_at: datetime
     nonce: bytes
-    own: bool = True
+    opened_session: bool = True
 
 
 def read_code(table: Table, account_id: str) -> ManagerCode:
@@ -64,7 +64,7 @@ def code_put(account_id: str, code: ManagerCode, *, over: ManagerCode) -> Item:
 
 
 def pepper_to_item(version: int) -> Item:
-    """The attribute that names the pepper of a digest or token. Without one it is the first, which has no name."""
+    """The attribute with a pepper's version. The first version has none, as rows had none before versions existed."""
     return {"pepper": {"N": str(version)}} if version != FIRST_VERSION else {}
 
 
@@ -136,7 +136,9 @@ def read_session_claim(table: Table, account_id: str, idempotency_key: str) -> S
 def session_claim_from_item(item: Item) -> SessionClaim:
     """The session claim stored in an item."""
     if item["request_hash"]["B"] != manager_session_request_hash():
-        return SessionClaim(code_version=0, pepper=FIRST_VERSION, expires_at=instant(0), nonce=b"", own=False)
+        return SessionClaim(
+            code_version=0, pepper=FIRST_VERSION, expires_at=instant(0), nonce=b"", opened_session=False
+        )
     return SessionClaim(
         code_version=int(item["code_version"]["N"]),
         pepper=pepper_of(item),

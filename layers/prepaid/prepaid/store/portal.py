@@ -67,7 +67,9 @@ def read_link(table: Table, digest: str) -> PortalLink | None:
     return link_from_item(item) if item else None
 
 
-def record_entry(table: Table, link: PortalLink, opened: PortalSession, buying: ManagerSession, manager: Item) -> None:
+def record_entry(
+    table: Table, link: PortalLink, session: PortalSession, manager_session: ManagerSession, manager: Item
+) -> None:
     """Use up the link and store its two sessions, together with the `manager` write, all or none.
 
     Raises ConditionFailed naming LINK (used before) or MANAGER (the condition of `manager` failed), Busy.
@@ -75,13 +77,13 @@ def record_entry(table: Table, link: PortalLink, opened: PortalSession, buying: 
     writes = {
         MANAGER: manager,
         LINK: {
-            "Item": _link_to_item(replace(link, session=opened.digest)),
+            "Item": _link_to_item(replace(link, session=session.digest)),
             # Closes the race of two people with one link, and covers a lost reply: a link opens one session.
             "ConditionExpression": "attribute_exists(PK) AND attribute_not_exists(opened)",
         },
         # Both tokens are random; never overwrite an existing row.
-        "session": {"Item": session_to_item(opened), "ConditionExpression": IF_ABSENT},
-        "buying": new_session_put(buying),
+        "session": {"Item": session_to_item(session), "ConditionExpression": IF_ABSENT},
+        "buying": new_session_put(manager_session),
     }
     transact(table, writes)
 

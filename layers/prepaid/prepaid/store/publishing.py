@@ -1,4 +1,4 @@
-"""What is published: each account's cursor, a row for each alert without an entry, and the feed of all accounts.
+"""Stored state of publishing: each account's cursor, a row per alert without an entry, and the feed of all accounts.
 
 An account's cursor and the feed's rows are written in one transaction, so each entry is in the feed exactly once.
 """
@@ -28,7 +28,7 @@ class Cursor:
 class SearchPlace:
     """Where a search of all accounts continues: after the account `after`; "" is the start.
 
-    failed_after: an account before the first one whose entries couldn't be published since then; None without any.
+    failed_after: where to return to: an account before the first one that failed; None when none failed.
     """
 
     after: str = ""
@@ -50,12 +50,12 @@ def feed_row_of_entry(account_id: str, number: int, events: Iterable[str]) -> Fe
 
 
 def read_start(table: Table, proposed: datetime) -> datetime:
-    """The time from which entries are published: `proposed` if this is the first call of the stack. Raises Busy."""
+    """The time from which entries are published: the stored one, or `proposed`, which it then stores. Raises Busy."""
     item = get(table, keys.PUBLISHING)
     if item is None:
         try:
             row = {**keys.PUBLISHING, "since": {"N": str(milliseconds(proposed))}}
-            # Closes the race of two first runs: both begin at the same time.
+            # Closes the race of two first runs: both publish from the same time on.
             put(table, {"Item": row, "ConditionExpression": IF_ABSENT})
         except ConditionFailed as failed:
             item = failed.existing["item"] or get(table, keys.PUBLISHING)
@@ -138,13 +138,13 @@ def record_alert(table: Table, account_id: str, event_id: str, text: str, now: d
 
 
 def behind(table: Table, account_ids: Sequence[str]) -> tuple[str, ...]:
-    """Those of the accounts that have no cursor, or an entry after it, in two reads for a hundred. Raises Busy."""
-    wanted = {account_id: keys.published(account_id) for account_id in account_ids}
-    found = get_many(table, wanted.values(), consistent=True)
+    """The accounts that have unpublished entries, or no cursor yet. Two reads per hundred accounts. Raises Busy."""
+    cursor_keys = {account_id: keys.published(account_id) for account_id in account_ids}
+    items = get_many(table, cursor_keys.values(), consistent=True)
     cursors = {
-        account_id: cursor_from_item(found[key["PK"]["S"], key["SK"]["S"]]).entry
-        for account_id, key in wanted.items()
-        if (key["PK"]["S"], key["SK"]["S"]) in found
+        account_id: cursor_from_item(items[key["PK"]["S"], key["SK"]["S"]]).entry
+        for account_id, key in cursor_keys.items()
+        if (key["PK"]["S"], key["SK"]["S"]) in items
     }
     following = {account_id: keys.entry(account_id, number + 1) for account_id, number in cursors.items()}
     unpublished = get_many(table, following.values(), consistent=True) if following else {}

@@ -130,17 +130,19 @@ def read_purchases_in(
     """At most `limit` purchases of all accounts that are in `state`, with ids below `before`, newest first; and the id
     below which there may be more, or None.
 
-    The index lags by some milliseconds, so each purchase is read from the table: its state is true, and one that has
-    just come into the state may be missing. Raises Busy.
+    The index lags by some milliseconds, so each purchase is read from the table: the states are current, but a purchase
+    that has just reached this state may be missing. Raises Busy.
     """
     names = ("listed_as", "id")
     # One more than a page shows whether there is a next page.
-    found = query_index(table, keys.PURCHASES_BY_STATE, names, keys.purchases_in(state), before=before, limit=limit + 1)
-    page = [{"PK": item["PK"], "SK": item["SK"]} for item in found[:limit]]
+    listed = query_index(
+        table, keys.PURCHASES_BY_STATE, names, keys.purchases_in(state), before=before, limit=limit + 1
+    )
+    page = [{"PK": item["PK"], "SK": item["SK"]} for item in listed[:limit]]
     items = get_many(table, page, consistent=True)
     purchases = [purchase_from_item(items[key["PK"]["S"], key["SK"]["S"]]) for key in page]
     in_state = [purchase for purchase in purchases if purchase.state == state]
-    return in_state, purchases[-1].id if len(found) > limit else None
+    return in_state, purchases[-1].id if len(listed) > limit else None
 
 
 def find_payment(table: Table, payment: str) -> PurchaseRef | None:
@@ -156,20 +158,20 @@ def save_purchase(table: Table, purchase: Purchase) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
-    """A payment status that contradicts its purchase. wrong: the names of what doesn't match.
+    """A payment status that contradicts its purchase. mismatches: the names of the fields that differ.
 
     status: the provider's; None when the provider doesn't know a granted purchase.
     """
 
     ref: PurchaseRef
-    wrong: tuple[str, ...]
+    mismatches: tuple[str, ...]
     status: PaymentStatus | None
 
     @property
     def id(self) -> str:
-        """The same for every event, delivery and run that finds the payment wrong in the same way."""
+        """The same for every event, delivery and run that finds the same mismatches of the same payment."""
         subject = (self.status.payment or self.status.session) if self.status else self.ref.purchase
-        return f"{subject}#{'+'.join(self.wrong)}"
+        return f"{subject}#{'+'.join(self.mismatches)}"
 
 
 def is_quarantined(table: Table, misfit: Misfit) -> bool:
@@ -187,7 +189,7 @@ def quarantine(table: Table, misfit: Misfit, reason: str, now: datetime) -> None
         **keys.quarantine(misfit.id),
         "account": {"S": misfit.ref.account},
         "purchase": {"S": misfit.ref.purchase},
-        "mismatches": {"L": [{"S": name} for name in misfit.wrong]},
+        "mismatches": {"L": [{"S": name} for name in misfit.mismatches]},
         "status": {"M": {name: {"S": value} for name, value in reported.items()}},
         "reason": {"S": reason},
         "at": {"N": str(milliseconds(now))},
@@ -210,7 +212,7 @@ def payment_put(payment: str, purchase: Purchase) -> Item:
     """The write of the row that leads from a payment to the one purchase it paid for."""
     return {
         "Item": {**keys.payment(payment), "account": {"S": purchase.account}, "purchase": {"S": purchase.id}},
-        # Closes the race of two purchases with one payment: it pays for the first.
+        # Closes the race of two purchases with one payment: only the first one is paid.
         "ConditionExpression": IF_ABSENT,
     }
 

@@ -1,6 +1,6 @@
 """Stored state of the reconciliation: its place in Stripe's events, purchases to check, and failed checks.
 
-A row is deleted only after its check. So the reconciliation finds a row that was committed late, only later.
+A row is deleted only after its check, so a row that is committed late is checked by a later run.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,10 @@ class PendingCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCheck:
-    """A check that failed. subject: the event's or purchase's fields. first_at, last_at: of its `tries`."""
+    """A check that failed. what: the id of the event or purchase. subject: its fields.
+
+    first_at, last_at: when the first and the last of its `tries` failed.
+    """
 
     what: str
     subject: Mapping[str, str]
@@ -87,8 +90,8 @@ def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[Pendin
 
 def is_needed(table: Table) -> bool:
     """Whether a purchase was begun within PAYABLE, or a reconciliation has run before. Raises Busy."""
-    begun = query(table, keys.PENDING_CHECKS, first="0", last=keys.HIGHEST, limit=1)
-    return bool(begun) or read_checkpoint(table) is not None
+    checks = query(table, keys.PENDING_CHECKS, first="0", last=keys.HIGHEST, limit=1)
+    return bool(checks) or read_checkpoint(table) is not None
 
 
 def delete_pending_check(table: Table, pending_check: PendingCheck) -> None:
@@ -101,13 +104,13 @@ def save_failed_check(table: Table, what: str, subject: Mapping[str, str], now: 
 
     Unconditional: if two runs at once fail on the same check, one try isn't counted, which does no harm.
     """
-    before = get(table, keys.failed(what))
+    earlier = get(table, keys.failed(what))
     item = {
         **keys.failed(what),
         "subject": {"M": {name: {"S": value} for name, value in subject.items()}},
-        "first_at": before["first_at"] if before else {"N": str(milliseconds(now))},
+        "first_at": earlier["first_at"] if earlier else {"N": str(milliseconds(now))},
         "last_at": {"N": str(milliseconds(now))},
-        "tries": {"N": str(int(before["tries"]["N"]) + 1 if before else 1)},
+        "tries": {"N": str(int(earlier["tries"]["N"]) + 1 if earlier else 1)},
     }
     put(table, {"Item": item})
 

@@ -16,7 +16,7 @@ def reversed_units_of(item: Item | None) -> int:
 
 def reversed_put(account_id: str, number: int, *, before: int, after: int) -> Item:
     """The write that raises the count of entry `number` from `before` units to `after`."""
-    seen: dict[str, Any] = {"ConditionExpression": IF_ABSENT}
+    condition: dict[str, Any] = {"ConditionExpression": IF_ABSENT}
     if before:
-        seen = {"ConditionExpression": "units = :seen", "ExpressionAttributeValues": {":seen": {"N": str(before)}}}
-    return {"Item": {**keys.reversed_units(account_id, number), "units": {"N": str(after)}}, **seen}
+        condition = {"ConditionExpression": "units = :seen", "ExpressionAttributeValues": {":seen": {"N": str(before)}}}
+    return {"Item": {**keys.reversed_units(account_id, number), "units": {"N": str(after)}}, **condition}

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 # The version of a secret that is plain text, and of everything that was stored before secrets had versions.
 FIRST_VERSION = 1
-# Of AWS's two messages under ResourceNotFoundException, the one of a secret that exists has these words.
+# AWS raises ResourceNotFoundException both for a missing secret and for one without a value. Only the message of the
+# second has these words.
 NO_VALUE = "staging label"
-# Nobody can make a function read its secret more often than this.
+# A caller can't make a function read its secret more often than this.
 AGAIN_SECONDS = 10.0
 
 
@@ -70,7 +71,7 @@ class Secret:
         try:
             return self._client.get_secret_value(SecretId=self._name)["SecretString"]
         except self._client.exceptions.ResourceNotFoundException as error:
-            # A value or a secret that was there and is gone is a fault, not the first day of a stack.
+            # Only a secret that never had a value is a new stack's. A value or secret that disappeared is a fault.
             if self._text is None and NO_VALUE in error.response["Error"]["Message"]:
                 raise SecretNotSet from error
             raise
@@ -90,7 +91,7 @@ def versions_of(text: str) -> dict[int, str]:
 
 
 def no_others() -> Mapping[int, str]:
-    """No version that isn't known already."""
+    """No further versions: for a secret that is not read again."""
     return {}
 
 
@@ -110,9 +111,9 @@ class Versions:
         return max(self.values)
 
     def value(self, version: int) -> str:
-        """The value of a version; of the current one if that version has been removed, which then fits nothing."""
-        known = self.values.get(version) or self.read_again().get(version)
-        return known or self.values[self.current]
+        """The value of a version. If it has been removed, the current value, with which no digest matches."""
+        found_value = self.values.get(version) or self.read_again().get(version)
+        return found_value or self.values[self.current]
 
     def accepted(self) -> Iterator[str]:
         """Every value that is still accepted, the current one first; reads the secret again after the known ones."""

@@ -1,4 +1,4 @@
-"""Stored statements of closed months. A row never changes; the ledger can always make it again."""
+"""Stored statements of closed months. A row never changes, and can be recomputed from the ledger at any time."""
 
 import json
 from dataclasses import asdict

@@ -1,7 +1,7 @@
-"""Rows of debits that wait: a request that lost a race leaves one, and another request may append its debit.
+"""Rows of waiting debits: a request that lost a race leaves a row, and another request may append the debit for it.
 
-Rows are hints, on which no credit depends. use_cases/debiting.py has the rules and says when to leave, read and replace
-them. A row, or the tombstone in its place, stays until its TTL.
+Rows are hints: no credit depends on them. use_cases/debiting.py has the rules for leaving, reading and replacing them.
+A row, or the tombstone in its place, stays until its TTL.
 """
 
 import json
@@ -17,7 +17,7 @@ from prepaid.store.items import key_digest
 
 ROW_FORM = 1
 ROW_LIFE = timedelta(seconds=10)
-# Longer than any call may be under way, so that a late write of a row finds its tombstone.
+# Longer than any call can take, so that a late write of a row still finds its tombstone.
 ROW_TTL = timedelta(minutes=10)
 MAX_ROWS = 400
 
@@ -32,7 +32,7 @@ class KeyedDebit:
 
 @dataclass(frozen=True, slots=True)
 class WaitingDebit(KeyedDebit):
-    """A debit that another request left in a row. now, version: by which it is judged. sort: the row's own key."""
+    """A debit that another request left in a row. now, version: its time and catalog. sort: the row's sort key."""
 
     now: datetime
     version: int
@@ -61,7 +61,7 @@ def waiting_from_item(item: Item) -> WaitingDebit | None:
             return None
         texts = json.loads(item["debit"]["S"])
         key, quantity = texts.pop("key"), texts.pop("quantity")
-        # A row that somebody forged must not make credits.
+        # A forged row must not create credits.
         if not isinstance(quantity, int) or quantity < 1 or not all(isinstance(text, str) for text in texts.values()):
             return None
         if not item["SK"]["S"].endswith(key_digest(key)):
@@ -99,11 +99,11 @@ def read_waiting(table: Table, account_id: str, *, place: int) -> list[WaitingDe
         last=keys.LAST_WAITING,
         limit=MAX_ROWS,
     )
-    return [waiting for item in items if (waiting := waiting_from_item(item))]
+    return [debit for item in items if (debit := waiting_from_item(item))]
 
 
 def is_behind(table: Table, row: Item) -> bool:
-    """Whether another debit waits whose request left its row earlier, and at the same entry. Raises Busy."""
+    """Whether an older row of another waiting debit was left at the same entry. Raises Busy."""
     place = row["SK"]["S"].partition("#")[0]
     items = query(table, row["PK"]["S"], first=place, last=row["SK"]["S"], limit=1)
     return bool(items) and items[0]["SK"] != row["SK"] and "debit" in items[0]

@@ -1,4 +1,4 @@
-"""How far the warnings of expiry are published. No balance depends on it."""
+"""Stored progress of the expiry warnings. No balance depends on it."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +14,7 @@ class WarningPass:
     """A walk over the lots whose warning became due after `since`, up to `until`, which may take several runs.
 
     days: which warning it publishes now. place: the due row after which it continues; None when the pass is finished.
-    failed_since: when the earliest of those became due that couldn't be published; the next pass starts there.
+    failed_since: when the earliest failed warning became due; the next pass starts there.
     """
 
     since: datetime
@@ -45,7 +45,7 @@ def warning_pass_from_item(item: Item) -> WarningPass:
     )
 
 
-def save_warning_pass(table: Table, done: WarningPass) -> None:
+def save_warning_pass(table: Table, warning_pass: WarningPass) -> None:
     """Store how far the pass is. Raises Busy.
 
     Unconditional: when two runs happen at once, either pass is safe. Every warning before its place is published, or is
@@ -53,16 +53,16 @@ def save_warning_pass(table: Table, done: WarningPass) -> None:
     """
     item: Item = {
         **keys.WARNINGS,
-        "since": {"N": str(milliseconds(done.since))},
-        "until": {"N": str(milliseconds(done.until))},
-        "days": {"N": str(done.days)},
+        "since": {"N": str(milliseconds(warning_pass.since))},
+        "until": {"N": str(milliseconds(warning_pass.until))},
+        "days": {"N": str(warning_pass.days)},
     }
-    if done.place is not None:
+    if warning_pass.place is not None:
         item |= {
-            "day": {"S": done.place.day.isoformat()},
-            "shard": {"N": str(done.place.shard)},
-            "after": {"S": done.place.after},
+            "day": {"S": warning_pass.place.day.isoformat()},
+            "shard": {"N": str(warning_pass.place.shard)},
+            "after": {"S": warning_pass.place.after},
         }
-    if done.failed_since is not None:
-        item["failed_since"] = {"N": str(milliseconds(done.failed_since))}
+    if warning_pass.failed_since is not None:
+        item["failed_since"] = {"N": str(milliseconds(warning_pass.failed_since))}
     put(table, {"Item": item})

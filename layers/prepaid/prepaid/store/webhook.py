@@ -8,14 +8,14 @@ from prepaid.store.dynamodb import Table, get, put
 
 
 def is_stopped(table: Table, target: str) -> bool:
-    """Whether this address asked for no more events. Another address starts anew. Raises Busy."""
+    """Whether this address asked for no more events. A new address receives events again. Raises Busy."""
     item = get(table, keys.WEBHOOK_STOPPED)
     return item is not None and item["target"]["S"] == target
 
 
 def stop(table: Table, target: str, now: datetime) -> None:
     """Note that this address wants no more events. Raises Busy."""
-    # Unconditional: a repeat says the same, and only the present address is asked about.
+    # Unconditional: a second write changes nothing, and only the current address is ever checked.
     put(
         table,
         {

@@ -31,36 +31,38 @@ def put_account(
     profile: Profile,
     *,
     left_out: Collection[str] = (),
-    kept: Collection[str] = (),
+    keep: Collection[str] = (),
     actor: str,
     catalog: Catalog,
     now: datetime,
 ) -> tuple[bool, Terms]:
     """Set the account's terms and profile; open the account if it doesn't exist. Returns whether it was opened, and its
-    terms: without a currency in `terms`, they have the account's current one, or for a new account the catalog's.
+    new terms.
 
-    left_out: fields that the caller didn't name: terms and profile have their defaults. A new account gets the
-    defaults; they never change an existing account. A retry of the request changes nothing.
-    kept: fields of the terms of which an existing account keeps its current value; always so for a currency of None.
-    Raises InvalidRequest for an unknown plan or for fields left out, Busy.
+    left_out: fields that the request leaves out, for which `terms` and `profile` have the defaults. A new account gets
+    the defaults. For an existing one, leaving fields out is an error, unless nothing changes (a retry).
+    keep: fields of the terms that stay as they are in an existing account. A currency of None stays too; a new account
+    gets the catalog's. Raises InvalidRequest for an unknown plan or for fields left out, Busy.
     """
     for _ in attempts(table.deadline):
         try:
             stored = read_profile(table, account_id)
             if stored:
                 # Read after the profile, as in patch_account.
-                names = kept if terms.currency else {*kept, "currency"}
+                names = keep if terms.currency else {*keep, "currency"}
                 tail = read_tail(table, account_id)
-                wanted = _with(terms, {name: getattr(tail.entry.after.terms, name) for name in names})
+                new_terms = _with(terms, {name: getattr(tail.entry.after.terms, name) for name in names})
                 if left_out:
-                    _check_nothing_changes(wanted, profile, stored, tail, left_out)
-                _change_account(table, account_id, wanted, profile, stored, tail, actor=actor, catalog=catalog, now=now)
-                return False, wanted
-            wanted = replace(terms, currency=terms.currency or catalog.currency)
-            first = open_account(account_id, wanted, actor=actor, catalog=catalog, now=now)
+                    _check_nothing_changes(new_terms, profile, stored, tail, left_out)
+                _change_account(
+                    table, account_id, new_terms, profile, stored, tail, actor=actor, catalog=catalog, now=now
+                )
+                return False, new_terms
+            new_terms = replace(terms, currency=terms.currency or catalog.currency)
+            first = open_account(account_id, new_terms, actor=actor, catalog=catalog, now=now)
             also = {PROFILE: new_profile_put(account_id, profile), LISTED: listed_put(account_id)}
             open_ledger(table, first, also)
-            return True, wanted
+            return True, new_terms
         except ConditionFailed:
             # Another request opened or changed the account meanwhile: read it again. The last write wins.
             continue
@@ -96,7 +98,7 @@ def patch_account(
 
 
 def _with[T: Terms | Profile](record: T, changes: Mapping[str, Any]) -> T:
-    """The record with those of the changes that it has a field for."""
+    """The record with the changes that name one of its fields."""
     return replace(record, **{field.name: changes[field.name] for field in fields(record) if field.name in changes})
 
 
@@ -125,8 +127,8 @@ def _change_account(
 ) -> None:
     """Change terms and profile in one transaction. Raises ConditionFailed when either was changed, Busy.
 
-    tail: of which the terms keep what the caller didn't name. On a newer entry they could undo another change, or name
-    a plan that is retired and no longer the account's.
+    tail: the entry from which `terms` has the fields that the caller didn't name. Written after a newer entry, they
+    could undo another change, or name a retired plan that is no longer the account's.
 
     Every change of terms also writes the profile, even an unchanged one. So the profile's version orders all changes:
     of two concurrent changes the later one wins entirely, and terms from one never combine with a profile from the
@@ -142,7 +144,7 @@ def _change_account(
 
 
 def replace_catalog(table: Table, successor: Catalog, *, expected_version: int, now: datetime) -> Catalog:
-    """Make `successor` the version after `expected_version`, with what it leaves out as retired.
+    """Make `successor` the version after `expected_version`. Whatever it leaves out is retired.
 
     Raises VersionConflict, InvalidRequest, Busy.
     """

@@ -56,10 +56,9 @@ def slow_digest(peppered: bytes, salt: bytes, cost: int = SCRYPT_COST) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeSecrets:
-    """peppers: mixed into each code's digest and each token, which name its version. random_bytes: the source of salts
-    and nonces.
+    """The secrets behind codes and tokens. peppers: part of each code's digest and each token; both name its version.
 
-    slow_digest: the digest of a peppered code with its salt.
+    random_bytes: the source of salts and nonces. slow_digest: the digest of a peppered code with its salt.
     """
 
     peppers: Versions
@@ -96,10 +95,14 @@ def change_code(
         if checked and stored.version != checked.version:
             # Changed since the comparison: the compared code is no longer the current one.
             raise WrongCode(tries_left=MAX_TRIES - stored.tries)
-        same = _is_right(new_code, stored, codes)
-        if same and checked:
+        is_same_code = _is_right(new_code, stored, codes)
+        if is_same_code and checked:
             raise InvalidRequest((("code", "must differ from the current one"),))
-        code = clear_tries(_renewed(new_code, stored, codes)) if same else _changed(stored, digest, salt, pepper, now)
+        code = (
+            clear_tries(_renewed(new_code, stored, codes))
+            if is_same_code
+            else _changed(stored, digest, salt, pepper, now)
+        )
         try:
             write_code(table, account_id, code, over=stored)
             return
@@ -137,10 +140,10 @@ def open_session(
     checked = compare(table, account_id, code, codes, now=now)
     if terms.status != "active":
         # The key takes precedence (rule 5).
-        used = read_session_claim(table, account_id, idempotency_key)
+        used_claim = read_session_claim(table, account_id, idempotency_key)
         _clear_tries(table, account_id, checked)
-        if used:
-            return _replayed(used, checked, account_id, idempotency_key, codes)
+        if used_claim:
+            return _replayed(used_claim, checked, account_id, idempotency_key, codes)
         require_active(terms)
     claim = SessionClaim(
         code_version=checked.version,
@@ -226,7 +229,7 @@ def _replayed(
     claim: SessionClaim, checked: ManagerCode, account_id: str, idempotency_key: str, codes: CodeSecrets
 ) -> OpenedSession:
     """The session that the key opened earlier. Raises IdempotencyKeyReused."""
-    if not claim.own or claim.code_version != checked.version:
+    if not claim.opened_session or claim.code_version != checked.version:
         raise IdempotencyKeyReused
     return derive_session(claim, account_id, idempotency_key, codes, replayed=True)
 
@@ -255,12 +258,15 @@ def _is_right(code: str, stored: ManagerCode, codes: CodeSecrets) -> bool:
     return hmac.compare_digest(code_digest(code, stored.salt, pepper, codes), stored.digest)
 
 
-def _renewed(code: str, right: ManagerCode, codes: CodeSecrets) -> ManagerCode:
-    """The record of the right code, under the newest pepper. A process that doesn't know it yet changes nothing."""
-    if right.pepper >= codes.peppers.current:
-        return right
+def _renewed(code: str, checked: ManagerCode, codes: CodeSecrets) -> ManagerCode:
+    """The record of a right code, re-hashed with the current pepper.
+
+    checked: unchanged if its pepper is current, or newer than this process knows.
+    """
+    if checked.pepper >= codes.peppers.current:
+        return checked
     salt, pepper = codes.random_bytes(SALT_BYTES), codes.peppers.current
-    return replace(right, digest=code_digest(code, salt, pepper, codes), salt=salt, pepper=pepper)
+    return replace(checked, digest=code_digest(code, salt, pepper, codes), salt=salt, pepper=pepper)
 
 
 def code_digest(code: str, salt: bytes, pepper: int, codes: CodeSecrets) -> bytes:

@@ -70,7 +70,7 @@ def buy(
     purchase = find_purchase_by_key(table, order.account, order.idempotency_key, order.pack)
     replayed = purchase is not None
     if purchase is None or purchase.checkout_url is None:
-        # Nor does a purchase that was recorded before the account was frozen get its page now.
+        # Also for a purchase that was recorded before the account was frozen: it doesn't get its page now.
         require_active(terms)
     # Before anything is recorded: without a key at Stripe, no purchase begins.
     stripe = client() if purchase is None else None

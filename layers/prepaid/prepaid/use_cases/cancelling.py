@@ -1,7 +1,7 @@
 """Cancelling: close an open purchase's page at Stripe, then record it. If the customer paid first, the payment stands.
 
-The purchase is marked as being cancelled before its page is closed. So the event about the closed page leads to
-`cancelled` too, in whatever order the two are written and wherever the process is killed.
+The purchase is marked as being cancelled before its page is closed. So Stripe's event about the closed page also leads
+to `cancelled`, even if it is handled first or the process is killed in between.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def cancel(table: Table, request: Cancellation, *, client: "Callable[[], Stripe]
     """
     read_account(table, request.account)
     for _ in attempts(table.deadline):
-        # Before the key: a purchase that another request with the key has cancelled is found with its key, too.
+        # Before the key: if another request with the key cancels the purchase in between, the key is found.
         purchase = read_purchase(table, request.account, request.purchase)
         earlier = find_cancelled_by_key(table, request.account, request.idempotency_key, request.purchase)
         if earlier:

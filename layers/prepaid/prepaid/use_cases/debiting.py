@@ -1,8 +1,8 @@
-"""Debits of an account, one or many at once, each with its own key. Where callers race, one of them appends for all.
+"""Debiting: one or many debits of an account, each with its own key. When requests race, one of them appends for all.
 
 A debit without a rival reads the newest entry and writes its entry and claim in one transaction. A debit that lost a
-race, or whose process lost one on the account within the last second (`Crowds`), leaves a row and pauses. The next one
-to append carries the waiting debits along, in the same transaction:
+race leaves a row and pauses. So does one whose process lost a race on the account within the last second (`Crowds`).
+The next request to append carries the waiting debits along, in the same transaction:
 
     A reads tail 7       B reads tail 7            C reads tail 7
     A appends 8   ok     B loses, leaves a row     C loses, leaves a row
@@ -17,11 +17,11 @@ are hints. A row that is lost, late, doubled or removed can change which request
 happen twice. The rules keep a refusal final for the request that gets it:
 
     1. A request leaves a row only while its key has no claim, and only if nothing is in the row's place.
-    2. Rows are read after the newest entry. A waiting debit is carried only if it is granted alone on that very entry,
-       by the row's own time and catalog version, and again in turn, after the debits in front of it.
-    3. A request that left a row answers 402 only after it has put a tombstone in the row's place, has read the newest
-       entry again, and then its claim. A tombstone stays until its TTL. A request that gives up (503) places its
-       tombstone first.
+    2. Rows are read after the newest entry. A waiting debit is carried only if the rules allow it twice, with the row's
+       own time and catalog version: alone, directly after the newest entry; and in turn, after the debits before it.
+    3. A request that left a row returns 402 only after these steps: it puts a tombstone in the row's place, reads the
+       newest entry again, then reads its claim. A tombstone stays until its TTL. A request that gives up (503) also
+       places its tombstone first.
     4. A row is ignored 10 seconds after its request began. A request that read it just before may still append the
        debit within its own time. After that, the row of a killed function has no effect.
 """
@@ -70,19 +70,20 @@ from prepaid.store.waiting import (
     row_of,
 )
 
-# Debits in a transaction that carries others, and their bytes: a lost transaction is paid for in full.
+# The most debits, and bytes, in a transaction that carries others. A failed transaction costs as much as a successful
+# one.
 MAX_CARRIED = 45
 MAX_CARRIED_BYTES = 300_000
-# How many entries below its own place a request looks for rows. A row that is further behind is appended by its owner.
+# How many entries before its own place a request searches for rows. The owner of an older row appends it itself.
 REACH = 64
-# How often a request looks at its claim only, while the owner of an older row is about to append. That owner may have
-# been killed.
+# How many times a request lets the owner of an older row append first, and only reads its own claim meanwhile. Bounded,
+# because that owner may have been killed.
 MAX_YIELDS = 3
-# A pause is so many times as long as the request's own last write, within these bounds: time for others to leave their
-# rows, and, for a request that lets another one go first, for that one to read and append.
+# The length of a pause, as a multiple of the request's last write and within these bounds. PAUSE_FACTOR: time for
+# others to leave their rows. TURN_FACTOR: time for a request that goes first to read and append.
 PAUSE_FACTOR, TURN_FACTOR = 2.5, 8.0
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.75
-# For the tombstone of a request whose own time is up.
+# Extra time for the tombstone of a request whose deadline has passed.
 TOMBSTONE_SECONDS = 0.25
 CROWDED_SECONDS = 1.0
 ARRIVALS = ("purchase", "grant", "adjustment")
@@ -93,7 +94,7 @@ type Outcome = Appended | Refused
 class Crowds:
     """The accounts on which this process lost a race within the last second. Their debits leave a row immediately.
 
-    It saves the transaction that would be lost. Nothing else depends on it. A new dictionary replaces the old one,
+    This saves a transaction that would probably fail. Nothing else depends on it. Each change makes a new dictionary,
     because threads share it.
     """
 
@@ -102,14 +103,14 @@ class Crowds:
         self._raced_at: dict[str, float] = {}
 
     def note(self, account_id: str) -> None:
-        """A race was lost, or debits of several requests were appended together."""
+        """Note that requests race on the account."""
         now = self._clock()
-        recent = {other: at for other, at in self._raced_at.items() if now - at < CROWDED_SECONDS}
+        recent = {id_: at for id_, at in self._raced_at.items() if now - at < CROWDED_SECONDS}
         self._raced_at = {**recent, account_id: now}
 
     def forget(self, account_id: str) -> None:
-        """No other request was on the account."""
-        self._raced_at = {other: at for other, at in self._raced_at.items() if other != account_id}
+        """Note that no other request used the account."""
+        self._raced_at = {id_: at for id_, at in self._raced_at.items() if id_ != account_id}
 
     def __contains__(self, account_id: str) -> bool:
         at = self._raced_at.get(account_id)
@@ -118,10 +119,10 @@ class Crowds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebitRequest:
-    """A request's debits of one account that still have no outcome, and what they are carried out with.
+    """A request's debits of one account that have no outcome yet, with their dependencies and what is known so far.
 
-    effects: what keys did, as far as known. own_rows: the sort keys of the rows that the request left.
-    claimed: other requests' keys that turned out to be claimed. began: on the deadline's clock.
+    effects: the known effects of keys. own_rows: the sort keys of the rows that the request left.
+    claimed: other requests' keys that turned out to be claimed. began: when the request began, on the deadline's clock.
     """
 
     table: Table
@@ -138,13 +139,13 @@ class DebitRequest:
 
     @property
     def time(self) -> datetime:
-        """The present."""
+        """The current time."""
         return self.now + timedelta(seconds=self.table.deadline.clock() - self.began)
 
 
 @dataclass(slots=True)
 class Part:
-    """The first of a request's debits, as many as fit in one transaction. outcomes: of each, if it commits.
+    """One transaction: the first of a request's debits, as many as fit. outcomes: of each debit, if the part commits.
 
     account: after the part's entries. carried: the keys of other requests' debits.
     size: bytes of all writes; 0 until a second debit is added.
@@ -165,22 +166,22 @@ class Part:
         return used + writes <= MAX_WRITES and self.size + size <= MAX_BYTES
 
     def add(self, keyed: KeyedDebit, entries: tuple[Entry, ...], salt: bytes) -> Effect | None:
-        """Add a debit's entries, the last one with its key's digest. Returns what they do; None if they don't fit."""
-        *settled, own = entries
-        own = replace(own, key=key_digest(keyed.key))
+        """Add a debit's entries, the last one with its key's digest. Returns their effect; None if they don't fit."""
+        *settled, entry = entries
+        entry = replace(entry, key=key_digest(keyed.key))
         row = keyed.sort if isinstance(keyed, WaitingDebit) else None
-        effect = Effect(request_hash(keyed.debit), own, row)
-        claim = claim_put(own.after.id, keyed.key, effect)
-        # The first debit always fits. Its size takes as long as the rest of a debit, so only the second one needs it.
+        effect = Effect(request_hash(keyed.debit), entry, row)
+        claim = claim_put(entry.after.id, keyed.key, effect)
+        # The first debit always fits. Computing its size would double the time of a debit, so only the second one does.
         if self.claims:
             self.size = self.size or bytes_of_writes(self.draft.entries, self.claims.values(), salt)
-            size = bytes_of_writes([*settled, own], [claim], salt)
+            size = bytes_of_writes([*settled, entry], [claim], salt)
             if not self.has_room(len(entries) + 1, size):
                 return None
             self.size += size
-        self.draft.entries += (*settled, own)
+        self.draft.entries += (*settled, entry)
         self.claims[f"{CLAIM} {keyed.key}"] = claim
-        self.account = own.after
+        self.account = entry.after
         return effect
 
 
@@ -220,10 +221,10 @@ def append_each(
     """Carry out each debit in turn, at most once per key, permanently (rules 5, 18). Returns an outcome for each.
 
     salt: sixteen random bytes, for debits with texts.
-    A debit that is refused doesn't stop the others. The second one with a key is a replay of the first, or refused.
+    A refused debit doesn't stop the others. A second debit with the same key is a replay of the first, or refused.
     Raises AccountNotFound, and Busy: then some may have taken effect, and a retry with the same keys returns them.
     """
-    whole = DebitRequest(
+    request = DebitRequest(
         table=table,
         account_id=account_id,
         debits=debits,
@@ -236,18 +237,18 @@ def append_each(
     outcomes: list[Outcome] = []
     tail: Tail | None = read_tail(table, account_id)
     while len(outcomes) < len(debits):
-        rest = replace(whole, debits=debits[len(outcomes) :]) if outcomes else whole
-        outcomes += _append_part(rest, tail)
+        remaining = replace(request, debits=debits[len(outcomes) :]) if outcomes else request
+        outcomes += _append_part(remaining, tail)
         tail = None
     # As in `append`, the claim takes precedence over a refusal: its own debit may have spent the last credit.
     refused = {
         keyed.key
         for keyed, outcome in zip(debits, outcomes, strict=True)
-        if isinstance(outcome, Refused) and keyed.key not in whole.effects
+        if isinstance(outcome, Refused) and keyed.key not in request.effects
     }
     earlier = find_effects(table, account_id, refused)
     return tuple(
-        _outcome_of(earlier[keyed.key], keyed, whole) if keyed.key in earlier else outcome
+        _outcome_of(earlier[keyed.key], keyed, request) if keyed.key in earlier else outcome
         for keyed, outcome in zip(debits, outcomes, strict=True)
     )
 
@@ -264,7 +265,7 @@ def _append_part(request: DebitRequest, tail: Tail | None) -> list[Outcome]:
         return part.outcomes
     tail = part.draft.rival or tail
     if single and not part.draft.rival:
-        # Rule 1. A transaction that lost its number has seen that there is no claim. Here none has.
+        # Rule 1. A transaction that lost only its number proves that the key has no claim. Here there was none.
         _read_effects(request)
     part = _compose(request, tail)
     if not part.claims:
@@ -281,9 +282,9 @@ def _append_part(request: DebitRequest, tail: Tail | None) -> list[Outcome]:
 
 
 def _take_turns(request: DebitRequest, place: int, row: Item | None) -> list[Outcome]:
-    """Wait until another request has appended the debit, or append it together with those that wait. Raises Busy.
+    """Wait until another request has appended the debit, or append it together with the waiting ones. Raises Busy.
 
-    place: the newest entry's number when the race was lost. row: of the request, which it leaves first.
+    place: the newest entry's number when the race was lost. row: the request's own; it is left first.
     """
     clock = request.table.deadline.clock
     began = clock()
@@ -317,8 +318,9 @@ def _take_turns(request: DebitRequest, place: int, row: Item | None) -> list[Out
             else:
                 request.crowds.note(request.account_id)
             return part.outcomes
-        # A rival that never lost a race appends its debits alone, and quicker than rows can be read. Append alone too,
-        # every other time: the rival loses, and leaves a row for its next debit. Credits that arrive are no such rival.
+        # A rival that has never lost a race appends its debits alone, faster than rows can be read. So every other time
+        # append alone too: then the rival loses and leaves a row for its next debit. A rival that adds credits appends
+        # only once.
         hurried = result == "overtaken" and not _credits_arrived(part) and not hurried
         seconds = 0.0 if hurried else clock() - began
         yields, yielded, alone = 0, False, False
@@ -326,8 +328,10 @@ def _take_turns(request: DebitRequest, place: int, row: Item | None) -> list[Out
 
 
 def _was_appended(request: DebitRequest, row: Item | None, seconds: float, yields: int) -> bool:
-    """Whether another request appended the debit during a pause. yields: longer pauses before that one, as often as the
-    owner of an older row goes first. seconds: of a write. Raises Busy."""
+    """Whether another request appended the debit during a pause. Raises Busy.
+
+    yields: how many longer pauses come first, for the owners of older rows. seconds: the duration of a write.
+    """
     for yields_left in range(yields, -1, -1):
         _pause(request.table.deadline, seconds * (TURN_FACTOR if yields_left else PAUSE_FACTOR))
         if row:
@@ -339,7 +343,7 @@ def _was_appended(request: DebitRequest, row: Item | None, seconds: float, yield
 
 
 def _pause(deadline: Deadline, seconds: float) -> None:
-    """Give the others about so long. Raises Busy when the deadline passes meanwhile."""
+    """Sleep for about this long, so that others can go first. Raises Busy if the deadline would pass meanwhile."""
     pause = min(max(seconds, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
     pause *= 0.75 + deadline.jitter() / 2
     if deadline.clock() + pause >= deadline.at:
@@ -348,7 +352,7 @@ def _pause(deadline: Deadline, seconds: float) -> None:
 
 
 def _compose(request: DebitRequest, tail: Tail) -> Part:
-    """The entries of the request's debits in turn, each on the state that the one before it leaves."""
+    """The entries of the request's debits, each computed on the state after the one before it."""
     catalog = catalog_at_least(request.table, request.catalog, tail.entry.catalog_version)
     part = Part(Draft(tail, ()), tail.entry.after, catalog)
     for keyed in request.debits:
@@ -371,37 +375,39 @@ def _compose(request: DebitRequest, tail: Tail) -> Part:
 
 def _carry(request: DebitRequest, part: Part, waiting: Iterable[WaitingDebit]) -> None:
     """Add the debits of others to the part, oldest first, as many as fit (rule 2)."""
-    own = {keyed.key for keyed in request.debits}
-    for other in waiting:
+    own_keys = {keyed.key for keyed in request.debits}
+    for keyed in waiting:
         if len(part.claims) >= MAX_CARRIED or part.size >= MAX_CARRIED_BYTES:
             return
-        if other.key in own or other.key in part.carried:
+        if keyed.key in own_keys or keyed.key in part.carried:
             continue
         try:
-            apply(part.draft.tail.entry.after, other.debit, catalog=part.catalog, now=other.now)
-            entries = apply(part.account, other.debit, catalog=part.catalog, now=other.now)
-            if part.add(other, entries, request.salt):
-                part.carried.add(other.key)
-        except Exception:  # noqa: BLE001, S112 - whatever is wrong with another request's row is no fault of this one
+            apply(part.draft.tail.entry.after, keyed.debit, catalog=part.catalog, now=keyed.now)
+            entries = apply(part.account, keyed.debit, catalog=part.catalog, now=keyed.now)
+            if part.add(keyed, entries, request.salt):
+                part.carried.add(keyed.key)
+        except Exception:  # noqa: BLE001, S112 - another request's faulty row must not fail this request
             continue
 
 
 def _count_older(row: Item, part: Part, waiting: Iterable[WaitingDebit]) -> int:
-    """The number of older rows, counted from the oldest that can be carried. The owner of that row is about to append,
-    unless it was killed."""
-    older = [other for other in waiting if other.sort < row["SK"]["S"]]
-    for place, other in enumerate(older):
+    """How many older rows there are, counted from the oldest whose debit can be carried; 0 if none can.
+
+    The owner of that row is about to append, unless it was killed.
+    """
+    older = [keyed for keyed in waiting if keyed.sort < row["SK"]["S"]]
+    for index, keyed in enumerate(older):
         with suppress(Exception):
-            apply(part.draft.tail.entry.after, other.debit, catalog=part.catalog, now=other.now)
-            return len(older) - place
+            apply(part.draft.tail.entry.after, keyed.debit, catalog=part.catalog, now=keyed.now)
+            return len(older) - index
     return 0
 
 
 def _commit(request: DebitRequest, part: Part) -> Literal["written", "overtaken", "claimed"]:
     """Write the part. Raises Busy.
 
-    overtaken: another append took its number, or is under way. claimed: a key has a claim already; what the request's
-    own keys did is then in `effects`, and other requests' keys are in `claimed`.
+    overtaken: another append took its number, or is in progress. claimed: a key already has a claim; the effects of the
+    request's own keys are then in `effects`, and other requests' keys in `claimed`.
     """
     try:
         if commit(request.table, part.draft, part.claims, salt=request.salt):
@@ -417,8 +423,10 @@ def _commit(request: DebitRequest, part: Part) -> Literal["written", "overtaken"
 
 
 def _credits_arrived(part: Part) -> bool:
-    """Whether the entry that took the part's number brought credits. A conflict doesn't tell: most entries of a crowd
-    are debits, so that counts as one."""
+    """Whether the entry that took the part's number added credits.
+
+    False after a conflict, which doesn't show the entry: most entries in a crowd are debits.
+    """
     rival = part.draft.rival
     return rival is not None and rival.entry.type in ARRIVALS
 
@@ -429,20 +437,20 @@ def _read_newest(request: DebitRequest, place: int, limit: int) -> NewestEntries
 
 
 def _read_waiting(request: DebitRequest, newest: NewestEntries, version: int) -> list[WaitingDebit]:
-    """The debits that wait, oldest first, without those that one of the newest entries has recorded. Raises Busy.
+    """The waiting debits, oldest first, without those that one of the newest entries has recorded. Raises Busy.
 
-    Only rows that were left no earlier than these entries begin: whether older ones were appended isn't known.
+    It reads no rows from before these entries, because it can't tell whether those debits were appended.
     """
     waiting = read_waiting(request.table, request.account_id, place=newest.first - 1)
     oldest = request.time - ROW_LIFE
-    waiting = [other for other in waiting if other.now > oldest and other.version == version]
+    waiting = [keyed for keyed in waiting if keyed.now > oldest and keyed.version == version]
     return [
-        other for other in waiting if other.key not in request.claimed and key_digest(other.key) not in newest.digests
+        keyed for keyed in waiting if keyed.key not in request.claimed and key_digest(keyed.key) not in newest.digests
     ]
 
 
 def _row_of(request: DebitRequest, version: int, place: int) -> Item:
-    """The row of a request with one debit, left when entry `place` was the newest that it knew."""
+    """The row of a request with one debit. place: the newest entry that the request knows."""
     [keyed] = request.debits
     return row_of(request.account_id, keyed, now=request.now, version=version, place=place)
 
@@ -460,7 +468,7 @@ def _read_effects(request: DebitRequest) -> None:
 
 
 def _outcome_of(effect: Effect, keyed: KeyedDebit, request: DebitRequest) -> Outcome:
-    """The outcome of a debit whose key has had its effect. A debit that was carried is no replay."""
+    """The outcome of a debit whose key has taken effect. A debit that another request carried is no replay."""
     entry = effect.entry
     if effect.request_hash != request_hash(keyed.debit) or entry is None or not has_texts_of(entry, keyed.debit):
         return IdempotencyKeyReused()

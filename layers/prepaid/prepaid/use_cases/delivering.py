@@ -1,7 +1,7 @@
 """Delivering: one event of the queue to the platform's webhook (rule 20).
 
-The queue hands over one message at a time and holds back the account's later ones until it is deleted, so an account's
-events arrive in order, and an account whose event fails doesn't hold up the others.
+For each account, the queue delivers one message at a time and holds back the later ones until it is deleted. So an
+account's events arrive in order, and a failing event delays only its own account.
 """
 
 import json
@@ -20,7 +20,7 @@ from prepaid.store.webhook import is_stopped, stop
 # hours after it was received.
 PAUSES = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 11 * 3600)
 GIVE_UP_AFTER = timedelta(days=3)
-# What is read before the event is sent. The rest of the time is the receiver's, and for what follows its answer.
+# The deadline of the reads before the event is sent. The receiver, and the writes after its response, get the rest.
 READ_SECONDS = 3.0
 GONE = 410
 # Their Retry-After is honoured.
@@ -52,7 +52,7 @@ class DeliverContext:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of a message. status: of the receiver's answer. wait_seconds: until the next try of a failed one."""
+    """The outcome of one try. status: of the receiver's response. wait_seconds: until the next try after a failure."""
 
     outcome: Outcome
     status: int = 0
@@ -62,7 +62,7 @@ class Delivered:
 def deliver(context: DeliverContext, queued: QueuedEvent) -> Delivered:
     """Deliver one event. "given up" and "stopped" belong in the dead letters: there is no further try.
 
-    A receiver stops its deliveries with 410, until the stack has another address or somebody deletes the row.
+    A receiver that returns 410 gets no more events until the stack has a new address or an operator deletes the row.
     Raises ValueError for an unusable secret, Busy.
     """
     reading = within_at_most(context.table, READ_SECONDS)
@@ -85,18 +85,21 @@ def deliver(context: DeliverContext, queued: QueuedEvent) -> Delivered:
 
 
 def is_too_old(queued: QueuedEvent, now: datetime) -> bool:
-    """Whether an event that fails now has no further try. What waited behind it is as old, so it has one try only."""
+    """Whether an event that fails now gets no further try.
+
+    Events that waited behind a failing one may be too old at their first try, and then get only that one.
+    """
     return now - queued.queued_at >= GIVE_UP_AFTER
 
 
 def _pause(tries: int, reply: Reply, now: datetime) -> int:
     pause = PAUSES[min(tries, len(PAUSES)) - 1]
-    asked = _seconds(reply.retry_after, now) if reply.status in ASKS_TO_WAIT else 0
-    return min(max(pause, asked), PAUSES[-1])
+    requested = _seconds(reply.retry_after, now) if reply.status in ASKS_TO_WAIT else 0
+    return min(max(pause, requested), PAUSES[-1])
 
 
 def _seconds(retry_after: str, now: datetime) -> int:
-    """The wait that a Retry-After header states, as a number of seconds or as a date. 0 for any other text."""
+    """The seconds to wait according to a Retry-After header: a number or a date. 0 for any other text."""
     if retry_after.isascii() and retry_after.isdigit():
         return min(int(retry_after[:9]), PAUSES[-1])
     try:

@@ -42,7 +42,7 @@ TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WantedLink:
+class LinkRequest:
     """A request for a link, with its defaults filled in. request_hash: of the request as it was sent."""
 
     language: str
@@ -68,14 +68,14 @@ class Entered:
 
 
 def make_link(
-    table: Table, account_id: str, idempotency_key: str, wanted: WantedLink, codes: CodeSecrets, *, now: datetime
+    table: Table, account_id: str, idempotency_key: str, request: LinkRequest, codes: CodeSecrets, *, now: datetime
 ) -> NewLink:
     """Make a one-time link to the account's page, once per key. A retry gets the same link.
 
     Raises IdempotencyKeyReused, Busy.
     """
     claim = LinkClaim(
-        request_hash=wanted.request_hash,
+        request_hash=request.request_hash,
         pepper=codes.peppers.current,
         expires_at=now + timedelta(minutes=LINK_MINUTES),
         # The token derives from the nonce too: the key and the pepper alone don't suffice.
@@ -85,8 +85,8 @@ def make_link(
     link = PortalLink(
         digest=token_digest(token),
         account=account_id,
-        language=wanted.language,
-        return_url=wanted.return_url,
+        language=request.language,
+        return_url=request.return_url,
         expires_at=claim.expires_at,
     )
     try:
@@ -94,7 +94,7 @@ def make_link(
     except ConditionFailed as failed:
         stored = failed.existing.get(CLAIM)
         assert stored is not None, "no other link has the same token"
-        earlier = link_claim_from_item(stored, wanted.request_hash)
+        earlier = link_claim_from_item(stored, request.request_hash)
         token = _link_token(account_id, idempotency_key, earlier, codes)
         return NewLink(token=token, expires_at=earlier.expires_at, replayed=True)
     return NewLink(token=token, expires_at=claim.expires_at, replayed=False)
@@ -118,12 +118,12 @@ def enter(
 ) -> Entered:
     """Use up the link and open a session, if `code` is right; the try is counted first (rule 10).
 
-    instead_of: the token of the session that the browser had before, which ends, of whatever account it is.
+    instead_of: the token of the browser's previous session, which ends, whatever account it belongs to.
     Raises WrongCode and CodeLocked, which leave the link usable; PortalLinkUsed, PortalLinkInvalid, Busy.
     """
     checked = compare(table, link.account, code, codes, now=now)
     if instead_of is not None:
-        # Before the new session exists: if this is the last that succeeds, no session is open, rather than the old one.
+        # Before the new session exists: if the process dies in between, no session is open, rather than the old one.
         delete_session(table, token_digest(instead_of))
     token = urlsafe_b64encode(codes.random_bytes(TOKEN_BYTES)).rstrip(b"=").decode()
     session = PortalSession(
@@ -135,7 +135,7 @@ def enter(
         started_at=now,
         seen_at=now,
     )
-    buying = ManagerSession(
+    manager_session = ManagerSession(
         digest=token_digest(first_manager_session(token)),
         account=link.account,
         code_version=checked.version,
@@ -144,7 +144,7 @@ def enter(
     manager = code_put(link.account, clear_tries(checked), over=checked)
     for _ in attempts(table.deadline):
         try:
-            record_entry(table, link, session, buying, manager)
+            record_entry(table, link, session, manager_session, manager)
             return Entered(token=token, session=session)
         except ConditionFailed as failed:
             if LINK in failed.existing:
@@ -172,13 +172,13 @@ def session_of(table: Table, token: str, *, now: datetime) -> PortalSession:
         raise PortalSessionEnded
     if now - session.seen_at < TOUCH_AFTER:
         return session
-    seen = replace(session, seen_at=now)
-    update_session(table, seen)
-    return seen
+    used = replace(session, seen_at=now)
+    update_session(table, used)
+    return used
 
 
 def first_manager_session(token: str) -> str:
-    """The token of the manager session that was opened together with the page's session `token`, for one purchase."""
+    """The token of the manager session that was opened together with the portal session `token`."""
     return sha256(f"manager session\n{token}".encode()).hexdigest()
 
 

@@ -27,10 +27,9 @@ def erase_customer(
 ) -> Appended:
     """Erase the texts of the account's entries that name `customer`, and record how many there were.
 
-    No entry before the erasure's own names the customer any more.
-    Nothing that is stored names the customer: a retry is recognized by a keyed digest, under any version of the secret
-    that is still held. When the deadline ends the walk, a retry continues after the last page.
-    Raises AccountNotFound, IdempotencyKeyReused, Busy.
+    Afterwards, no entry before the erasure's own names the customer. The erasure doesn't store the name either: a retry
+    is recognized by a keyed digest, made with any version of the secret that still exists. If the deadline ends the
+    walk, a retry continues after the last page. Raises AccountNotFound, IdempotencyKeyReused, Busy.
     """
     tail = read_tail(table, account_id)
     earlier = _earlier(table, account_id, actor, _subjects(account_id, customer, secrets), idempotency_key)
@@ -60,7 +59,7 @@ def erase_customer(
 def _earlier(
     table: Table, account_id: str, actor: str, subjects: Iterator[str], idempotency_key: str
 ) -> Appended | None:
-    """What the key did earlier, recognized by any of the subjects. Raises IdempotencyKeyReused, Busy."""
+    """The key's earlier effect, for any of the subjects; None without one. Raises IdempotencyKeyReused, Busy."""
     for subject in subjects:
         with suppress(IdempotencyKeyReused):
             return find_replay(table, account_id, Erase(actor=actor, subject=subject), idempotency_key)

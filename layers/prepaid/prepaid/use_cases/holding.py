@@ -1,4 +1,4 @@
-"""Holding: capture or release what a hold reserves, and what became of it (rule 16)."""
+"""Holding: capture, release or look up a hold (rule 16)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ type HoldState = Literal["held", "captured", "released", "lapsed"]
 
 @dataclass(frozen=True, slots=True)
 class FoundHold:
-    """placed: its entry. ended: the entry that ended it; None for one that is held, or whose lapse isn't recorded."""
+    """A hold and its state. placed: the entry that placed it. ended: the entry that ended it, once there is one."""
 
     placed: Entry
     state: HoldState
@@ -45,14 +45,16 @@ def capture_hold(
     idempotency_key: str,
     salt: bytes,
 ) -> Appended:
-    """Spend units of the hold that entry `hold` placed, all for None, and release the rest, at most once per key.
+    """Spend `quantity` units of the hold that entry `hold` placed, or all of them for None, and release the rest.
+
+    It takes effect at most once per key.
 
     salt: sixteen random bytes.
     Raises AccountNotFound, HoldNotFound, AlreadyCaptured, HoldReleased, HoldLapsed, InvalidRequest,
     IdempotencyKeyReused, Busy.
     """
     for _ in attempts(table.deadline):
-        # The newest entry first: if an erasure follows it, the append fails, so an erased text is never written again.
+        # Read the newest entry first: if an erasure follows it, the append fails, so no erased text is written again.
         tail = read_tail(table, account_id)
         # The capture repeats the hold's texts, so that a history by customer or reference has the charge.
         placed = _find_placed(table, account_id, hold)
@@ -80,14 +82,17 @@ def capture_hold(
 def release_hold(
     table: Table, account_id: str, *, actor: str, hold: int, catalog: Catalog, now: datetime, idempotency_key: str
 ) -> Appended:
-    """Give back all that the hold that entry `hold` placed reserves, at most once per key. Raises as `capture_hold`."""
+    """Give back all that a hold reserves, at most once per key. hold: the number of the entry that placed it.
+
+    Raises as `capture_hold`.
+    """
     placed = _find_placed(table, account_id, hold)
     operation = Release(actor=actor, hold=hold)
     return _end(table, account_id, operation, placed, catalog=catalog, now=now, idempotency_key=idempotency_key)
 
 
 def find_hold(table: Table, account_id: str, hold: int, now: datetime) -> FoundHold:
-    """The hold that entry `hold` placed, and what became of it. Raises AccountNotFound, HoldNotFound, Busy."""
+    """The hold that entry `hold` placed, and its current state. Raises AccountNotFound, HoldNotFound, Busy."""
     placed = _find_placed(table, account_id, hold)
     newest = read_tail(table, account_id).entry
     if placed is None:
@@ -151,5 +156,5 @@ def _refusal(hold: FoundHold) -> Refused | Busy:
         case "lapsed":
             return HoldLapsed(hold.placed.lapses_at)
         case "held":
-            # It had not lapsed by the clock of the last entry. A retry gets the final answer.
+            # It had not lapsed by the clock of the last entry. A retry gets the final response.
             return Busy()

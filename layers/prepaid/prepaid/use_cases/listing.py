@@ -1,4 +1,4 @@
-"""The list of all accounts, page by page, each as it is now."""
+"""Listing: all accounts page by page, each in its current state."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +14,11 @@ from prepaid.store.ledger import read_tail
 
 @dataclass(frozen=True, slots=True)
 class ListedAccount:
-    """account: settled at the time of the request. last: the time of its newest entry."""
+    """account: settled at the time of the request. last_entry_at: the time of its newest entry."""
 
     account: Account
     profile: Profile
-    last: datetime
+    last_entry_at: datetime
 
 
 def list_accounts(
@@ -28,13 +28,12 @@ def list_accounts(
 
     Reads the ids, then each account's newest entry, and the profiles together. Raises Busy.
     """
-    # One more than a page tells whether there is a next page.
-    found = read_account_ids(table, after=after, limit=limit + 1)
-    ids = found[:limit]
-    profiles = read_profiles(table, ids)
-    return tuple(_listed(table, account_id, profiles[account_id], catalog, now) for account_id in ids), len(
-        found
-    ) > limit
+    # One more than a page shows whether there is a next page.
+    ids = read_account_ids(table, after=after, limit=limit + 1)
+    page = ids[:limit]
+    profiles = read_profiles(table, page)
+    accounts = tuple(_listed(table, account_id, profiles[account_id], catalog, now) for account_id in page)
+    return accounts, len(ids) > limit
 
 
 def _listed(table: Table, account_id: str, profile: Profile, catalog: Catalog, now: datetime) -> ListedAccount:

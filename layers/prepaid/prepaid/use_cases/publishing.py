@@ -1,8 +1,8 @@
 """Publishing: the events of an account's entries, in the ledger's order, at least once (rule 20).
 
-The ledger is the log, and the table's stream only names what changed. A cursor for each account holds how far its
-entries are published, so a publisher can be killed at any point, run twice at once or start late: no entry is missing,
-and first deliveries are in order. Alerts without an entry depend on the stream, which keeps a change for a day.
+The ledger is the log, and the table's stream only names what changed. Each account has a cursor at its last published
+entry. So a publisher can be killed at any point, run twice at once or start late: no entry is missed, and first
+deliveries are in order. Alerts without an entry depend on the stream, which keeps a change for a day.
 """
 
 from collections import Counter
@@ -42,31 +42,33 @@ from prepaid.store.publishing import (
 )
 from prepaid.store.purchases import read_purchase
 
-# Entries between two moves of the cursor. With the cursor, their rows in the feed fit into one transaction.
+# Entries between two moves of the cursor. Their rows in the feed and the cursor fit in one transaction.
 ROUND_ENTRIES = 25
 # The most that PutEvents takes at once.
 BUS_EVENTS = 10
-# The deadline of one round. A row of the feed is written well before the feed's readers are shown its time.
+# The deadline of one round. It is well below the age (SETTLED) from which the feed's readers get a row.
 PIECE_SECONDS = 10.0
 PAGE_ACCOUNTS = 100
 # A stack's events begin this long before its first run, because the entries that started it are older than the run.
 FIRST_LOOKBACK = timedelta(hours=1)
-# The fifth try is reserved before it is compared. If it is right, the code isn't locked, and its row changes at once.
+# The fifth try is reserved before it is compared. If the code is right, it isn't locked, and its row changes again
+# within this time.
 COMPARED_AFTER = timedelta(seconds=5)
-# The stream names an entry within seconds. The alarm EventsLate rings when it is this far behind.
+# The stream names an entry within seconds. An event that is this old counts as late, for the alarm EventsLate.
 LATE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """events: of whole entries, in order. last: the number of the last of these entries; as asked for, without any."""
+    """events: of whole entries, in order. last: the number of the last of these entries; without any, the request's
+    `after`."""
 
     events: tuple[Event, ...]
     last: int
 
 
 class OutOfTime(Exception):
-    """The run must stop. What it published stays published, and the run's result says that it is unfinished."""
+    """The run must stop. What it published stays published, and its result is marked as unfinished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +92,11 @@ class PublishContext:
 
 @dataclass(slots=True)
 class Published:
-    """events: published by this run. late: those of entries that had waited too long for it. codes_locked: alerts among
-    them. figures: the credits that the entries moved, by line of the statement and, of what was spent, feature.
-    failed: accounts whose events couldn't be published.
-    finished: whether the run got to the end of its work. If not, the next run does the rest.
+    """The result of a run. events: how many it published. late: how many of them were LATE. codes_locked: how many of
+    them were alerts of a locked code.
+
+    figures: the credits that the entries moved, by line of the statement; spent credits also by feature.
+    failed: accounts whose events couldn't be published. finished: whether no work is left for the next run.
     """
 
     events: int = 0
@@ -105,10 +108,10 @@ class Published:
 
 
 def publish_changes(context: PublishContext, changed: Iterable[tuple[str, str]]) -> Published:
-    """Publish what these rows mean. changed: partition and sort keys, from the table's stream.
+    """Publish the events of changed rows. changed: partition and sort keys, from the table's stream.
 
-    An account that fails doesn't hold up the others. After a failure or an unfinished run, the caller retries with the
-    same rows: what is published is skipped then.
+    An account that fails doesn't delay the others. After a failure or an unfinished run, the caller retries with the
+    same rows; published events are skipped.
     """
     rows = dict.fromkeys(changed)
     accounts = {keys.split(partition)[1]: None for partition, sort in rows if sort.startswith(keys.ENTRY_PREFIX)}
@@ -123,13 +126,13 @@ def publish_changes(context: PublishContext, changed: Iterable[tuple[str, str]])
 
 
 def publish_missing(context: PublishContext) -> Published:
-    """Publish the entries that no change named: of every account that has entries after its cursor, in their order.
+    """Publish the entries that the stream missed: of every account with entries after its cursor, in order.
 
-    A run out of time stores its place, where the next one continues. After the last account, that one returns to what
-    failed in an earlier run. Raises Busy.
+    A run that is out of time stores its place, and the next run continues there. After the last account, the search
+    returns to accounts that failed in an earlier run. Raises Busy.
     """
-    published, first = Published(), read_search(context.piece())
-    place = first
+    published, stored = Published(), read_search(context.piece())
+    place = stored
     with while_there_is_time(published):
         while True:
             account_ids = read_account_ids(context.piece(), after=place.after, limit=PAGE_ACCOUNTS)
@@ -141,7 +144,7 @@ def publish_missing(context: PublishContext) -> Published:
                 break
             else:
                 place = SearchPlace(place.failed_after)
-    if place != first:
+    if place != stored:
         save_search(context.piece(), place)
     return published
 
@@ -149,7 +152,7 @@ def publish_missing(context: PublishContext) -> Published:
 def _publish_page(
     context: PublishContext, published: Published, place: SearchPlace, account_ids: Sequence[str]
 ) -> SearchPlace:
-    """Publish what these accounts have after their cursors, and return the place after them. Raises OutOfTime, Busy."""
+    """Publish these accounts' entries after their cursors. Returns the place after them. Raises OutOfTime, Busy."""
     failed = published.failed
     for account_id in behind(context.piece(), account_ids):
         attempt(context, published, account_id, partial(_publish_account, context, published, account_id))
@@ -159,7 +162,7 @@ def _publish_page(
 
 @contextmanager
 def while_there_is_time(published: Published) -> Iterator[None]:
-    """End the run's work when its time is up, and say in its result that something is left."""
+    """End the run's work when its time is up, and mark its result as unfinished."""
     try:
         yield
     except OutOfTime:
@@ -173,12 +176,12 @@ def require_time(context: PublishContext) -> None:
 
 
 def attempt(context: PublishContext, published: Published, account_id: str, publish: Callable[[], None]) -> bool:
-    """Whether `publish`, which is of one account alone, succeeds. Counts a failure. Raises OutOfTime."""
+    """Publish one account's events. Returns whether that succeeded, and counts a failure. Raises OutOfTime."""
     try:
         publish()
     except OutOfTime:
         raise
-    except Exception as error:  # noqa: BLE001 - one account that can't be published must not hold up the others
+    except Exception as error:  # noqa: BLE001 - one account that can't be published must not delay the others
         context.on_failure(account_id, error)
         published.failed += 1
         return False
@@ -196,36 +199,41 @@ def _publish_account(context: PublishContext, published: Published, account_id: 
         assert entries is not None, f"entry {after} is missing"
         if cursor and not entries:
             return
-        sent = {entry.number: [_sent(event, context.source) for event in events] for entry, events in entries}
-        _send(context, [event for events in sent.values() for event in events])
+        events_by_entry = {
+            entry.number: [_sent(event, context.source) for event in events] for entry, events in entries
+        }
+        _send(context, [event for events in events_by_entry.values() for event in events])
         rows = [
-            feed_row_of_entry(account_id, number, (event.text for event in events)) for number, events in sent.items()
+            feed_row_of_entry(account_id, number, (event.text for event in events))
+            for number, events in events_by_entry.items()
         ]
         try:
-            last = max(sent, default=after)
+            last = max(events_by_entry, default=after)
             # Not the table above: its deadline may have passed while the events were sent.
             record_published(context.piece(), account_id, rows, over=cursor, entry=last, now=context.clock())
         except ConditionFailed:
             # Another publisher sent the same events and moved the cursor: continue from there.
             continue
-        published.events += sum(map(len, sent.values()))
-        published.late += sum(context.clock() - event.at >= LATE for events in sent.values() for event in events)
+        published.events += sum(map(len, events_by_entry.values()))
+        published.late += sum(
+            context.clock() - event.at >= LATE for events in events_by_entry.values() for event in events
+        )
         for entry, _ in entries:
             _add_figures(published, entry)
 
 
 def _add_figures(published: Published, entry: Entry) -> None:
-    """Add what the entry moved, once: after its cursor has moved, so neither a retry nor another publisher does."""
+    """Add the credits that the entry moved. Called after the cursor has moved, so each entry counts only once."""
     for line, credits in moves_of(entry):
         published.figures[line, entry.feature if line == "spent" else None] += abs(credits)
     published.figures["owed", None] += max(entry.owed, 0)
 
 
 def _first_entry(context: PublishContext, table: Table, account_id: str) -> int:
-    """The number of the account's first entry to publish: the first since the stack publishes events."""
+    """The number of the account's first entry to publish: the first after the stack began to publish events."""
     since = read_start(table, context.clock() - FIRST_LOOKBACK)
-    before = find_entry_at(table, account_id, read_tail(table, account_id).entry, since - TICK)
-    return before.number + 1 if before else 1
+    previous = find_entry_at(table, account_id, read_tail(table, account_id).entry, since - TICK)
+    return previous.number + 1 if previous else 1
 
 
 def publish_alert(context: PublishContext, published: Published, event: Event) -> bool:
@@ -233,12 +241,12 @@ def publish_alert(context: PublishContext, published: Published, event: Event) -
     account_id = event.data["account"]
     if is_alert_published(context.piece(), account_id, event.id):
         return False
-    sent = _sent(event, context.source)
+    sent_event = _sent(event, context.source)
     if context.to_webhook is not None:
-        context.to_webhook(sent)
-    context.to_bus([sent])
+        context.to_webhook(sent_event)
+    context.to_bus([sent_event])
     try:
-        record_alert(context.piece(), account_id, event.id, sent.text, context.clock())
+        record_alert(context.piece(), account_id, event.id, sent_event.text, context.clock())
     except ConditionFailed:
         # Another publisher sent the same event.
         return False
@@ -247,7 +255,7 @@ def publish_alert(context: PublishContext, published: Published, event: Event) -
 
 
 def _publish_row(context: PublishContext, published: Published, account_id: str, sort: str) -> None:
-    """Publish the alert that the present state of a row means. Raises OutOfTime."""
+    """Publish the alert that follows from a row's current state, if any. Raises OutOfTime."""
     require_time(context)
     event = _alert_of(context, account_id, sort)
     if event and publish_alert(context, published, event) and sort == keys.MANAGER:
@@ -273,14 +281,14 @@ def _alert_of_code(context: PublishContext, account_id: str) -> Event | None:
 
 def _send(context: PublishContext, events: Sequence[SentEvent]) -> None:
     """Send a round's events to the webhook's queue and the bus. Raises OutOfTime; the next run sends them all again."""
-    # One message a call: in a batch, a message in the middle can fail alone, and the next one would overtake it.
+    # One message per call: in a batch, one message can fail alone, and the next one would overtake it.
     if context.to_webhook is not None:
         for event in events:
             require_time(context)
             context.to_webhook(event)
-    for some in batched(events, BUS_EVENTS, strict=False):
+    for batch in batched(events, BUS_EVENTS, strict=False):
         require_time(context)
-        context.to_bus(some)
+        context.to_bus(batch)
 
 
 def _sent(event: Event, source: str) -> SentEvent:
@@ -292,11 +300,13 @@ def events_after(table: Table, account_id: str, after: int, *, limit: int, catal
 
     catalog: any version. Raises AccountNotFound, InvalidRequest when the account has no entry `after` yet, Busy.
     """
-    found = _entries_with_events(table, account_id, after, limit=limit, catalog=catalog)
-    if found is None:
+    entries = _entries_with_events(table, account_id, after, limit=limit, catalog=catalog)
+    if entries is None:
         newest = read_tail(table, account_id).entry.number
         raise InvalidRequest((("after", f"must be at most {newest}, the number of the account's newest entry"),))
-    return EventPage(tuple(event for _, events in found for event in events), found[-1][0].number if found else after)
+    return EventPage(
+        tuple(event for _, events in entries for event in events), entries[-1][0].number if entries else after
+    )
 
 
 def _entries_with_events(
@@ -312,11 +322,11 @@ def _entries_with_events(
         return None
     catalogs = {catalog.version: catalog}
     before = entries[0].after if after else None
-    found: list[tuple[Entry, tuple[Event, ...]]] = []
+    pairs: list[tuple[Entry, tuple[Event, ...]]] = []
     for entry in entries[1:] if after else entries:
         version = entry.catalog_version
         if version not in catalogs:
             catalogs[version] = read_catalog_version(table, version)
-        found.append((entry, events_of(before, entry, catalogs[version])))
+        pairs.append((entry, events_of(before, entry, catalogs[version])))
         before = entry.after
-    return found
+    return pairs

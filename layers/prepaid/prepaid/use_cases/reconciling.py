@@ -29,7 +29,7 @@ from prepaid.use_cases.syncing import RECONCILIATION, Outcome, Sync, follow_even
 
 # Stripe keeps events for 30 days; the first run of a stack reads all of them.
 INITIAL_LOOKBACK = timedelta(days=29)
-# Stripe's clock and ours differ, and an event may be listed a little after it happened.
+# Stripe's clock and ours may differ, and Stripe may list an event a little after it happened.
 OVERLAP = timedelta(hours=1)
 PAGE_PENDING_CHECKS = 50
 # How many failed checks a run retries, and how many it reads to choose them from.
@@ -45,8 +45,8 @@ class ReconcileResult:
     healed: purchases that were behind Stripe and were updated. quarantined: purchases that contradict Stripe. failed:
     checks that failed in this run. waiting: failed checks of all runs (at most MAX_WAITING are counted);
     oldest_failure: how long the oldest of them has waited. finished: whether the run is complete; if not, the next run
-    continues. behind: the time since the unfinished run began; zero when finished. until: finished, the run handled
-    everything that happened at Stripe up to then.
+    continues. behind: the time since the unfinished run began; zero when finished. until: the end of the run's span of
+    events; once finished, the run has handled everything that happened at Stripe until then.
     """
 
     healed: int
@@ -100,9 +100,9 @@ def reconcile(context: ReconcileContext) -> ReconcileResult:
     This makes up for lost webhooks; handling an event again has no effect. A failed check doesn't block others: the run
     stores it, and each run retries stored checks at its end. Raises Busy, PaymentsRefused, PaymentsUnavailable.
     """
-    place, run = _start(context), _Run(context)
-    until = place.until or context.now
-    place, finished = _follow_events(run, place, until)
+    checkpoint, run = _start(context), _Run(context)
+    until = checkpoint.until or context.now
+    checkpoint, finished = _follow_events(run, checkpoint, until)
     finished = finished and _check_purchases(run)
     if finished:
         save_checkpoint(context.piece(), ReconciliationCheckpoint(since=until))
@@ -132,20 +132,20 @@ class _Run:
 def _start(context: ReconcileContext) -> ReconciliationCheckpoint:
     """The run to continue, or a new one from where the last one ended."""
     stored = read_checkpoint(context.piece())
-    place = stored or ReconciliationCheckpoint(since=context.now - INITIAL_LOOKBACK)
-    return place if place.until else replace(place, until=context.now)
+    checkpoint = stored or ReconciliationCheckpoint(since=context.now - INITIAL_LOOKBACK)
+    return checkpoint if checkpoint.until else replace(checkpoint, until=context.now)
 
 
 def _follow_events(
-    run: _Run, place: ReconciliationCheckpoint, until: datetime
+    run: _Run, checkpoint: ReconciliationCheckpoint, until: datetime
 ) -> tuple[ReconciliationCheckpoint, bool]:
     """Handle Stripe's events, newest first, while there is time. Returns the place, and whether all are done."""
     context = run.context
     has_time = True
     while has_time:
-        since = place.since - OVERLAP
+        since = checkpoint.since - OVERLAP
         client = context.client(context.piece().deadline)
-        events = events_page(client, since=since, until=until, after=place.event, limit=context.page_events)
+        events = events_page(client, since=since, until=until, after=checkpoint.event, limit=context.page_events)
         if not events:
             break
         for event in events:
@@ -153,10 +153,10 @@ def _follow_events(
             if not has_time:
                 break
             _follow(run, event)
-            place = replace(place, event=event.id)
+            checkpoint = replace(checkpoint, event=event.id)
         # After each page, so that a killed run loses at most one page.
-        save_checkpoint(context.piece(), place)
-    return place, has_time
+        save_checkpoint(context.piece(), checkpoint)
+    return checkpoint, has_time
 
 
 def _follow(run: _Run, event: Event) -> None:
@@ -166,7 +166,7 @@ def _follow(run: _Run, event: Event) -> None:
     key = (subject, event.type == FAILED_EVENT)
     if key in run.checked:
         return
-    # Also when the check fails: one of the events is enough for a retry.
+    # Also if the check fails: a retry of one of the events is enough.
     run.checked.add(key)
     _check(run, event)
 
@@ -184,7 +184,8 @@ def _check_purchases(run: _Run) -> bool:
 
 
 def _retry_failed(run: _Run) -> None:
-    """Retry checks that failed in earlier runs, while there is time. Longest untried first, so that all get a turn."""
+    """Retry checks that failed in earlier runs, while there is time. Those tried longest ago come first, so that each
+    gets a turn."""
     context = run.context
     waiting = read_failed_checks(context.piece(), MAX_WAITING)
     earlier = sorted((check for check in waiting if check.last_at < context.now), key=lambda check: check.last_at)

@@ -1,6 +1,6 @@
-"""Reports: statements of an account's months, and its use in any span.
+"""Reporting: statements of an account's months, and its use in any span.
 
-A statement of a closed month is computed once and stored, the current one is computed for each request.
+The statement of a closed month is computed once and stored. The current month's is computed for each request.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,15 +21,16 @@ from prepaid.store.ledger import entries_from, find_entry_at, read_entry, read_t
 from prepaid.store.statements import read_statements, record_statement
 
 MILLISECOND = timedelta(milliseconds=1)
-# Uses in one answer: about a megabyte.
+# The most uses in one response: about a megabyte.
 MAX_USES = 5_000
-# A span whose first period has so many entries read, and more, is too long; with fewer, the database is slow.
+# If time is up within the first period: the span is too long if at least this many entries were read; with fewer, the
+# database is slow.
 LONG = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The first and the newest entry of a ledger: all that statements sum up lies between them."""
+    """The first and the newest entry of a ledger. Statements sum up the entries between them."""
 
     opened: Entry
     newest: Entry
@@ -50,10 +51,10 @@ def statement_of_month(table: Table, span: Span, month: date, *, catalog: Catalo
 
     Raises InvalidRequest for a month in the future or before the account's first, Busy.
     """
-    found = statements_between(table, span, month, month, catalog=catalog, now=now)
-    if not found:
+    statements = statements_between(table, span, month, month, catalog=catalog, now=now)
+    if not statements:
         raise InvalidRequest((("month", "must not be in the future or before the account was opened"),))
-    return found[0]
+    return statements[0]
 
 
 def statements_between(
@@ -61,8 +62,8 @@ def statements_between(
 ) -> tuple[Statement, ...]:
     """The statements of the months `first` to `last`, at most twelve, oldest first. Stores those of closed months.
 
-    Leaves out months in the future or before the account's first. Once the closed months are stored, it reads their
-    rows, the one before them, and the current month's entries. Raises Busy.
+    Leaves out months in the future or before the account's first. Once the closed months are stored, it reads only
+    those rows, the row before them, and the current month's entries. Raises Busy.
     """
     opened, tail, account_id = span.opened, span.newest, span.newest.after.id
     first = max(first, opening_month(opened))
@@ -94,7 +95,7 @@ def _of_written(statement: Statement, newest: int) -> Statement:
 
 
 def computed_statement(table: Table, account_id: str, month: date) -> Statement | None:
-    """The statement of a closed month, from its entries and no stored row; None before the account was opened.
+    """The statement of a closed month, computed from entries alone; None before the account was opened.
 
     Raises AccountNotFound, Busy.
     """
@@ -107,7 +108,7 @@ def computed_statement(table: Table, account_id: str, month: date) -> Statement 
 def _beginning(
     table: Table, opened: Entry, newest: Entry, month: date, previous: Statement | None
 ) -> tuple[int, datetime]:
-    """The number of an entry before the month, or of the first entry, and the time at which the month begins."""
+    """The number of the entry from which to read for a month, and the time at which the month begins."""
     if previous:
         return previous.last_entry, previous.ends_at
     earlier = find_entry_at(table, newest.after.id, newest, earliest_month_start(month) - MILLISECOND)
@@ -126,9 +127,9 @@ def _from_entries(first: date, last: date, starts_at: datetime, entries: Iterato
 
 @dataclass(frozen=True, slots=True)
 class UseOfSpan:
-    """periods: those that were added up, oldest first. next_from: the first day of the period that wasn't; None: none.
+    """An account's use in a span. zone: the time zone of its civil days. periods: the complete ones, oldest first.
 
-    zone: whose civil days they are.
+    next_from: the first day of the next period, if time or space ended before it; None if the span is complete.
     """
 
     zone: str
@@ -139,10 +140,10 @@ class UseOfSpan:
 def use_of_span(
     table: Table, account_id: str, since: date | datetime | None, until: date | datetime | None, by: By
 ) -> UseOfSpan:
-    """The account's use from `since` up to, not including, `until`, by civil days or months of its present zone.
+    """The account's use from `since` up to, not including, `until`, by civil days or months in its current zone.
 
-    since: None for all there is; until: None for up to now. Stops at the table's deadline and at MAX_USES, with the
-    periods that are complete by then. Raises AccountNotFound, InvalidRequest if not even the first one is, Busy.
+    since: None for the account's beginning. until: None for now. Stops at the table's deadline or at MAX_USES and
+    returns the complete periods. Raises AccountNotFound, InvalidRequest if the first period is too long, Busy.
     """
     newest = read_tail(table, account_id).entry
     zone = newest.after.terms.time_zone
@@ -154,24 +155,24 @@ def use_of_span(
         earlier = find_entry_at(table, account_id, newest, _instant(since, zone) - MILLISECOND)
         first = earlier.number + 1 if earlier else 1
     periods: list[PeriodOfUse] = []
-    read = _Read()
+    progress = _Progress()
     try:
-        for period in uses_by_period(read.of(entries_from(table, account_id, first=first, last=last)), by, zone):
-            if sum(len(known.uses) for known in periods) + len(period.uses) > MAX_USES:
+        for period in uses_by_period(progress.of(entries_from(table, account_id, first=first, last=last)), by, zone):
+            if sum(len(complete_period.uses) for complete_period in periods) + len(period.uses) > MAX_USES:
                 return UseOfSpan(zone, tuple(periods), period.first)
             periods.append(period)
     except Busy:
         if periods:
-            day = civil(read.at, zone).date()
+            day = civil(progress.at, zone).date()
             return UseOfSpan(zone, tuple(periods), day if by == "day" else day.replace(day=1))
-        if read.count < LONG:
+        if progress.count < LONG:
             raise
         raise InvalidRequest((("from", f"too much use in the first {by}: name a shorter span, as times"),)) from None
     return UseOfSpan(zone, tuple(periods), None)
 
 
-class _Read:
-    """How far a ledger was read."""
+class _Progress:
+    """Counts the entries that pass through `of`. at: the time of the last one."""
 
     def __init__(self) -> None:
         self.count, self.at = 0, EPOCH

@@ -32,27 +32,27 @@ def reverse_charge(
     idempotency_key: str,
     salt: bytes,
 ) -> Appended:
-    """Return `quantity` units of what entry `entry` charged, or all that are left for None, at most once per key.
+    """Return `quantity` units that entry `entry` charged, or all that are left for None, at most once per key.
 
     salt: sixteen random bytes.
     Raises AccountNotFound, ConsumptionNotFound, AlreadyReversed, IdempotencyKeyReused, Busy.
     """
-    asked = Reverse(actor=actor, entry=entry, charge=UNKNOWN, reversed=0, quantity=quantity, description=description)
+    request = Reverse(actor=actor, entry=entry, charge=UNKNOWN, reversed=0, quantity=quantity, description=description)
     for _ in attempts(table.deadline):
-        # The state first: a count that is older than the state would return units a second time, and texts that are
-        # older could be written again after their erasure.
+        # Read the state first. A count read before it could return units a second time, and texts read before it could
+        # be written again after their erasure.
         tail = read_tail(table, account_id)
-        charged = find_entry(table, account_id, entry)
-        if charged is None or charged.type not in CHARGES:
+        original = find_entry(table, account_id, entry)
+        if original is None or original.type not in CHARGES:
             # A key that was used for another request is reported first, as on every route.
-            find_replay(table, account_id, asked, idempotency_key)
+            find_replay(table, account_id, request, idempotency_key)
             raise ConsumptionNotFound
-        charge, before = _read_charge(table, account_id, charged)
+        charge, reversed_units = _read_charge(table, account_id, original)
         operation = replace(
-            asked, charge=charge, reversed=before, customer=charged.customer, reference=charged.reference
+            request, charge=charge, reversed=reversed_units, customer=original.customer, reference=original.reference
         )
-        after = charge.quantity if quantity is None else before + quantity
-        also = {REVERSED: reversed_put(account_id, entry, before=before, after=after)}
+        reversed_units_after = charge.quantity if quantity is None else reversed_units + quantity
+        also = {REVERSED: reversed_put(account_id, entry, before=reversed_units, after=reversed_units_after)}
         try:
             return append(
                 table,
@@ -71,15 +71,15 @@ def reverse_charge(
     raise Busy
 
 
-def _read_charge(table: Table, account_id: str, charged: Entry) -> tuple[Charge, int]:
+def _read_charge(table: Table, account_id: str, original: Entry) -> tuple[Charge, int]:
     """What the entry charged, and how many of its units are reversed. One read."""
-    draws = [lot_number(draw.lot) for draw in charged.draws if isinstance(draw, LotDraw)]
-    numbers = {*draws, *charged.holds}
-    count = keys.reversed_units(account_id, charged.number)
-    found = get_many(table, [count, *(keys.entry(account_id, number) for number in numbers)], consistent=True)
-    counted = found.pop((count["PK"]["S"], count["SK"]["S"]), None)
-    entries = {entry.number: entry for entry in map(entry_from_item, found.values())}
+    draws = [lot_number(draw.lot) for draw in original.draws if isinstance(draw, LotDraw)]
+    numbers = {*draws, *original.holds}
+    count = keys.reversed_units(account_id, original.number)
+    items = get_many(table, [count, *(keys.entry(account_id, number) for number in numbers)], consistent=True)
+    count_item = items.pop((count["PK"]["S"], count["SK"]["S"]), None)
+    entries = {entry.number: entry for entry in map(entry_from_item, items.values())}
     # A capture's quota was drawn when its hold was placed.
-    drawn = entries[charged.holds[0]] if charged.holds else charged
+    placed = entries[original.holds[0]] if original.holds else original
     lots = [lot for number in draws if (lot := entries[number].lot)]
-    return charge_of(charged, drawn.after, lots), reversed_units_of(counted)
+    return charge_of(original, placed.after, lots), reversed_units_of(count_item)

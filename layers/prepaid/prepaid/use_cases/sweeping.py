@@ -1,5 +1,7 @@
-"""The sweep: records in the ledger that lots expired and holds lapsed. No balance depends on it: both are comparisons
-(rules 2, 16)."""
+"""Sweeping: record in the ledger that lots expired and holds lapsed.
+
+No balance depends on the sweep, because lots expire and holds lapse by their dates (rules 2, 16).
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,10 +31,10 @@ INITIAL_LOOKBACK = timedelta(days=31)
 # The deadline of one row or page.
 PIECE_SECONDS = 10.0
 
-# What became of a due row: recorded, left because the time was up, or the error that it failed with.
+# The outcome of a due row: recorded, left because the time was up, or the error with which it failed.
 RECORDED, LEFT = "recorded", "left"
 type Outcome = str | Exception
-# A function over several arguments: one after another, in any order, or at the same time.
+# Calls a function with each of several arguments, as `map` does: in any order, or in parallel.
 type Spread = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
@@ -52,9 +54,9 @@ class SweepResult:
 class SweepContext:
     """The dependencies and limits of a sweep.
 
-    piece: returns the table with a new deadline, for one row or page; a slow one must not use up the run. has_time and
-    piece are called by whatever `spread` runs accounts on, such as the threads of a pool; on_failure, with a row whose
-    end couldn't be recorded, by the caller's own thread.
+    piece: returns the table with a new deadline, for one row or page; a slow one must not use up the run.
+    spread: runs the accounts of a page, perhaps on several threads, which also call `piece` and `has_time`.
+    on_failure: called on the caller's thread with each row whose end couldn't be recorded.
     """
 
     piece: Callable[[], Table]
@@ -70,45 +72,47 @@ class SweepContext:
 def sweep(context: SweepContext) -> SweepResult:
     """Record every lot and hold that has ended by now, day by day and shard by shard, while there is time.
 
-    The accounts of a page are spread, each account's rows stay in order, and the next page is read when a page is done.
-    A sweep can stop at any point, and two can run at once: settling is conditional on the account's newest entry, and
-    a row is deleted only after its end is in the ledger. Raises Busy when rows or the checkpoint can't be read
-    or written.
+    The accounts of a page may run in parallel, but each account's rows run in order, and a page ends before the next
+    one is read. A sweep can stop at any point, and two can run at once: settling is conditional on the account's newest
+    entry, and a row is deleted only after its end is in the ledger. Raises Busy when rows or the checkpoint can't be
+    read or written.
     """
     today = context.now.astimezone(UTC).date()
-    # A lot granted just before midnight may be stored just after it: a day is closed only after the next day has ended.
+    # A lot granted just before midnight may be stored just after it, so a day stays open until the next day has ended.
     first_open_day = today - timedelta(days=1)
-    place = read_checkpoint(context.piece()) or SweepCheckpoint(day=today - context.initial_lookback)
+    checkpoint = read_checkpoint(context.piece()) or SweepCheckpoint(day=today - context.initial_lookback)
     recorded = failed = 0
-    while place.day <= today and context.has_time():
-        if place.day >= first_open_day:
-            place = _to_return(place)
-        rows = read_due(context.piece(), place, context.page_rows)
+    while checkpoint.day <= today and context.has_time():
+        if checkpoint.day >= first_open_day:
+            checkpoint = _to_return(checkpoint)
+        rows = read_due(context.piece(), checkpoint, context.page_rows)
         if not rows:
-            place = next_shard(place)
+            checkpoint = next_shard(checkpoint)
         outcomes = _record_due(context, [row for row in rows if row.ends_at <= context.now])
         for row, outcome in outcomes.items():
             if isinstance(outcome, Exception):
                 context.on_failure(row, outcome)
                 failed += 1
-                place = _to_return(place)
+                checkpoint = _to_return(checkpoint)
             recorded += outcome == RECORDED
-        place = _after_page(place, rows, outcomes)
-    finished = place.day > today
-    resume = SweepCheckpoint(day=min(place.return_to or first_open_day, first_open_day)) if finished else place
-    save_checkpoint(context.piece(), resume)
+        checkpoint = _after_page(checkpoint, rows, outcomes)
+    finished = checkpoint.day > today
+    next_checkpoint = (
+        SweepCheckpoint(day=min(checkpoint.return_to or first_open_day, first_open_day)) if finished else checkpoint
+    )
+    save_checkpoint(context.piece(), next_checkpoint)
     return SweepResult(recorded=recorded, failed=failed, finished=finished)
 
 
-def _record_due(context: SweepContext, due: Iterable[DueRow]) -> dict[DueRow, Outcome]:
-    """What became of each row, in the rows' order. An account's rows are adjacent."""
-    accounts = [list(rows) for _, rows in groupby(due, key=lambda row: row.account)]
-    done: Iterable[dict[DueRow, Outcome]] = context.spread(partial(_record_account, context), accounts)
-    return {row: outcome for account in done for row, outcome in account.items()}
+def _record_due(context: SweepContext, rows: Iterable[DueRow]) -> dict[DueRow, Outcome]:
+    """Record the ends of a page's rows, in which each account's rows are adjacent. Returns each row's outcome."""
+    accounts = [list(account_rows) for _, account_rows in groupby(rows, key=lambda row: row.account)]
+    outcomes: Iterable[dict[DueRow, Outcome]] = context.spread(partial(_record_account, context), accounts)
+    return {row: outcome for account_outcomes in outcomes for row, outcome in account_outcomes.items()}
 
 
 def _record_account(context: SweepContext, rows: Sequence[DueRow]) -> dict[DueRow, Outcome]:
-    """What became of each row of one account."""
+    """Record the ends of one account's rows, in order. Returns each row's outcome."""
     outcomes: dict[DueRow, Outcome] = {}
     for row in rows:
         if not context.has_time():
@@ -129,16 +133,20 @@ def _record(context: SweepContext, row: DueRow) -> None:
     delete_due(table, row)
 
 
-def _after_page(place: SweepCheckpoint, rows: Iterable[DueRow], outcomes: Mapping[DueRow, Outcome]) -> SweepCheckpoint:
-    """The place before the first row that was left, or after the last row. Rows behind a left one may be recorded: the
-    next run doesn't find them any more."""
+def _after_page(
+    checkpoint: SweepCheckpoint, rows: Iterable[DueRow], outcomes: Mapping[DueRow, Outcome]
+) -> SweepCheckpoint:
+    """The checkpoint before the first row that was left, or after the last row.
+
+    Rows after a left one may already be recorded and deleted, so the next run doesn't find them.
+    """
     for row in rows:
         if outcomes.get(row) == LEFT:
             break
-        place = replace(place, after=sort_key(row))
-    return place
+        checkpoint = replace(checkpoint, after=sort_key(row))
+    return checkpoint
 
 
-def _to_return(place: SweepCheckpoint) -> SweepCheckpoint:
-    """The same place, with its day noted as unfinished. Days only increase, so the first one noted is the earliest."""
-    return replace(place, return_to=place.return_to or place.day)
+def _to_return(checkpoint: SweepCheckpoint) -> SweepCheckpoint:
+    """The checkpoint with its day noted as unfinished. Days only increase, so the first one noted is the earliest."""
+    return replace(checkpoint, return_to=checkpoint.return_to or checkpoint.day)

@@ -70,7 +70,7 @@ INSTANT = timedelta(milliseconds=1)
 
 # The reason of a sync that no event caused.
 RECONCILIATION = "reconciliation"
-# quarantined: for the first time. A payment that an operator must decide about already is unchanged.
+# quarantined: for the first time. A payment that is already in quarantine is unchanged.
 Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 # Why a sync starts again from the record:
 #   other_purchase  the session now names another purchase: sync that one
@@ -80,10 +80,10 @@ Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 #                   event found nothing to do and won't be resent, so fetch the status once more after the write
 #   many_steps      more steps than a payment can be ahead: fetch its status again rather than trust this one further
 Again = Literal["other_purchase", "record_changed", "ledger_moved", "confirm", "many_steps"]
-# How one look at a purchase and its payment ends.
+# How one attempt ends, which reads the record, fetches the status and decides.
 Ending = Literal["done", "ignored", "quarantined"] | Again
-# Why a status can't be carried out, and under which name it is quarantined: the payment belongs to another purchase
-# already; nobody opened the purchase's account.
+# Why a status can't be carried out; it is quarantined under this name. payment: it already paid for another purchase.
+# unknown_account: the purchase's account was never opened.
 Obstacle = Literal["payment", "unknown_account"]
 
 
@@ -105,14 +105,14 @@ class Sync:
 
 def follow_event(sync: Sync, event: Event) -> Outcome:
     """Bring the purchase that an event concerns up to date. Raises Busy, PaymentsRefused, PaymentsUnavailable."""
-    found = _find_session(sync, event)
-    if found is None:
+    session_ref = _find_session(sync, event)
+    if session_ref is None:
         return "ignored"
-    ref = PurchaseRef(account=found.account, purchase=found.purchase)
-    if found.stack not in (None, sync.stack) and _read(sync.table, ref) is None:
+    ref = PurchaseRef(account=session_ref.account, purchase=session_ref.purchase)
+    if session_ref.stack not in (None, sync.stack) and _read(sync.table, ref) is None:
         # Another stack's sale, by its own metadata and by our records: not worth a call to Stripe.
         return "ignored"
-    return sync_with_session(sync, ref, found.session, failed=event.type == FAILED_EVENT, reason=event.id)
+    return sync_with_session(sync, ref, session_ref.session, failed=event.type == FAILED_EVENT, reason=event.id)
 
 
 def sync_with_session(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool, reason: str) -> Outcome:
@@ -149,8 +149,8 @@ def sync_purchase(
         if owner != ref:
             ref, ending = owner, "other_purchase"
         else:
-            wrote, new, ending = _decide(sync, ref, purchase, status, reason)
-            changed, reported = changed or wrote, reported or new
+            has_written, is_new, ending = _decide(sync, ref, purchase, status, reason)
+            changed, reported = changed or has_written, reported or is_new
         match ending:
             case "ignored":
                 return "ignored"
@@ -159,10 +159,10 @@ def sync_purchase(
             case "quarantined":
                 return "quarantined" if reported else "unchanged"
             case "record_changed" | "ledger_moved":
-                # After a pause, because somebody else is writing.
+                # With a pause, because somebody else is writing.
                 continue
             case "other_purchase" | "confirm" | "many_steps":
-                # At once.
+                # Without a pause.
                 tries = attempts(sync.table.deadline)
     raise Busy
 
@@ -172,21 +172,21 @@ def _decide(
 ) -> tuple[bool, bool, Ending]:
     """Write what the status means for the purchase, or quarantine it. Returns whether the purchase changed, whether
     something is newly quarantined, and the ending. Raises Busy."""
-    wrong = mismatches(purchase, status)
-    # Without a purchase or a status, `wrong` is never empty. The first two conditions are for the type checker.
-    if purchase is None or status is None or wrong:
+    differences = mismatches(purchase, status)
+    # Without a purchase or a status, `differences` is never empty. The first two conditions are for the type checker.
+    if purchase is None or status is None or differences:
         if not _moved_money(purchase, status):
             return False, False, "ignored"
         # The quarantine row first: if the process dies in between, a retry finds the purchase still unmarked.
-        new = _quarantine(sync, Misfit(ref=ref, wrong=wrong, status=status), reason)
-        return False, new, "quarantined" if _mark_paid(sync, purchase, status) else "record_changed"
-    wrote, ending = _carry_out(sync, purchase, status)
+        is_new = _quarantine(sync, Misfit(ref=ref, mismatches=differences, status=status), reason)
+        return False, is_new, "quarantined" if _mark_paid(sync, purchase, status) else "record_changed"
+    has_written, ending = _carry_out(sync, purchase, status)
     match ending:
         case "payment" | "unknown_account":
-            new = _quarantine(sync, Misfit(ref=ref, wrong=(ending,), status=status), reason)
-            return wrote, new, "quarantined"
+            is_new = _quarantine(sync, Misfit(ref=ref, mismatches=(ending,), status=status), reason)
+            return has_written, is_new, "quarantined"
         case _:
-            return wrote, False, ending
+            return has_written, False, ending
 
 
 def _fetch_status(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
@@ -257,7 +257,7 @@ def _read(table: Table, ref: PurchaseRef | None) -> Purchase | None:
 
 
 def _moved_money(purchase: Purchase | None, status: PaymentStatus | None) -> bool:
-    """Whether a status that matches no record is about money or credits, not about an abandoned page."""
+    """Whether money or credits moved. If not, a status that matches no record is only an abandoned page."""
     return status is None or status.progress == "paid" or (purchase is not None and purchase.granted)
 
 
@@ -268,7 +268,7 @@ def _carry_out(
 
     Raises Busy.
     """
-    table, now, wrote = sync.table, sync.now, False
+    table, now, has_written = sync.table, sync.now, False
     for _ in range(MAX_STEPS):
         expired_unspent = (
             _find_expired_unspent(table, purchase, sync.catalog(), now)
@@ -277,22 +277,22 @@ def _carry_out(
         )
         step = next_step(purchase, status, now, expired_unspent=expired_unspent.credits)
         if step is None:
-            return wrote, "done"
+            return has_written, "done"
         was_granted = purchase.granted
         try:
-            written = _write_step(table, purchase, step, expired_unspent, sync.catalog(), now)
+            updated = _write_step(table, purchase, step, expired_unspent, sync.catalog(), now)
         except AccountNotFound:
             # A retry doesn't help: an operator must open the account.
-            return wrote, "unknown_account"
+            return has_written, "unknown_account"
         except ConditionFailed as failed:
             payment_used = PAYMENT in failed.existing and PURCHASE not in failed.existing
-            return wrote, "payment" if payment_used else "record_changed"
-        if written is None:
-            return wrote, "ledger_moved"
-        purchase, wrote = written, True
+            return has_written, "payment" if payment_used else "record_changed"
+        if updated is None:
+            return has_written, "ledger_moved"
+        purchase, has_written = updated, True
         if was_granted:
-            return wrote, "confirm"
-    return wrote, "many_steps"
+            return has_written, "confirm"
+    return has_written, "many_steps"
 
 
 def _write_step(
@@ -339,7 +339,7 @@ NOTHING_EXPIRED = _ExpiredUnspent(credits=0, tail=None)
 def _find_expired_unspent(table: Table, purchase: Purchase, catalog: Catalog, now: datetime) -> _ExpiredUnspent:
     """One read, plus a search for each expired lot and each hold of it. Raises AccountNotFound, Busy."""
     tail = read_tail(table, purchase.account)
-    # The lapses that no entry states yet: the revocation records them first.
+    # Lapses that no entry records yet. The revocation records them first.
     _, settling = settle(
         tail.entry.after, catalog=catalog_at_least(table, catalog, tail.entry.catalog_version), now=now
     )
@@ -352,8 +352,8 @@ def _find_expired_unspent(table: Table, purchase: Purchase, catalog: Catalog, no
         if before is None:
             continue
         ends = {entry.number: entry for entry in _ends_of_holds(table, before, lot, tail.entry, settling)}
-        lost = [draw.credits for entry in ends.values() for draw in entry.expired if draw.lot == lot.id]
-        credits += remaining_in(before.after, lot) + sum(lost)
+        expired_draws = [draw.credits for entry in ends.values() for draw in entry.expired if draw.lot == lot.id]
+        credits += remaining_in(before.after, lot) + sum(expired_draws)
     return _ExpiredUnspent(credits, tail)
 
 
@@ -386,11 +386,11 @@ def _has_ended(lot: Lot, at: datetime) -> bool:
 
 def _mark_paid(sync: Sync, purchase: Purchase | None, status: PaymentStatus | None) -> bool:
     """Mark a purchase as paid whose payment doesn't match it. False when the purchase was changed meanwhile."""
-    paid = as_paid_unmatched(purchase, status, sync.now) if purchase and status else None
-    if paid is None:
+    marked = as_paid_unmatched(purchase, status, sync.now) if purchase and status else None
+    if marked is None:
         return True
     try:
-        save_purchase(sync.table, paid)
+        save_purchase(sync.table, marked)
     except ConditionFailed:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Warnings of expiry: alerts of the lots with credits that expire in 30, 7 or 1 days, each once."""
+"""Warning: publish one alert for each lot with credits that expires in 30, 7 or 1 days."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +21,11 @@ STEPS = tuple(sorted(EXPIRY_WARNING_DAYS))
 
 
 def publish_warnings(context: PublishContext) -> Published:
-    """Publish each warning that has become due since the last pass, while there is time. Balances do not depend on it.
+    """Publish each warning that has become due since the last pass, while there is time. No balance depends on it.
 
-    All lots of a time zone end at the same midnight, so a pass may take several runs: each continues at the row where
-    the one before it stopped. A run can stop at any point, and two can run at once: a warning that is published is
-    marked as such, and skipped. Raises Busy.
+    Many lots end at the same midnight, so a pass may take several runs; each continues at the row where the one before
+    it stopped. A run can stop at any point, and two can run at once, because published warnings are marked and skipped.
+    Raises Busy.
     """
     now, published = context.clock(), Published()
     current = read_warning_pass(context.piece())
@@ -61,7 +61,7 @@ def _at_step(current: WarningPass, days: int) -> WarningPass:
 
 
 def _ends(current: WarningPass) -> tuple[datetime, datetime]:
-    """The first and last end of the lots that the pass warns of in its present step."""
+    """The earliest and the latest expiry of the lots that the pass warns about in its current step."""
     ahead = timedelta(days=current.days)
     # Earlier lots had expired when the pass began.
     return max(current.since - OVERLAP + ahead, current.until), current.until + ahead

@@ -1,6 +1,6 @@
 """The languages of everything that people read: the page, its files, payment pages, titles in the catalog.
 
-Each language is one file of this folder, such as en.json, and is named by its file: another file is another language.
+Each language is one file in this folder, and the file's name is its code: en.json. Adding a file adds a language.
 """
 
 import json
@@ -29,11 +29,12 @@ else:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formats:
-    """How a language writes numbers, money, dates and times. portal/formats.py fills in what stands in braces.
+    """How a language writes numbers, money, dates and times. portal/formats.py fills in the names in braces.
 
-    money, money_by_code: with a currency's own symbol, and with its code. long_date, short_date, month: a day has its
-    day, month, short_month, number (of the month) and year. time: hour, hour12, minute, half. halves: of the day.
-    csv_time: strftime's pattern of a time that spreadsheets read.
+    money: with the currency's symbol. money_by_code: with its code, for a currency without a symbol.
+    long_date, short_date, month: can use day, month, short_month, number (of the month) and year.
+    time: can use hour, hour12, minute and half. halves: the names of the halves of the day, such as AM and PM.
+    csv_time: strftime's pattern for a time that spreadsheets can read.
     """
 
     thousands: str
@@ -55,8 +56,8 @@ class Formats:
 class LanguageFile:
     """name: of the language, in itself. payment_locale: Stripe's name of it, for payment pages.
 
-    product: what a payment page sells. zones: the cities of time zones that the language spells otherwise than the
-    zone's own name does. texts: of the page, by name.
+    product: what a payment page sells. zones: the cities whose names this language spells differently from the time
+    zone's own name. texts: the page's texts, by name.
     """
 
     name: str
@@ -69,6 +70,6 @@ class LanguageFile:
 
 @cache
 def language_file(language: str) -> LanguageFile:
-    """What the file of one of LANGUAGES says."""
+    """The file of one of LANGUAGES."""
     content = json.loads((FOLDER / f"{language}{ENDING}").read_text("utf-8"))
     return LanguageFile(**{**content, "formats": Formats(**content["formats"])})

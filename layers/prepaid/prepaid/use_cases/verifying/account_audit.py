@@ -35,7 +35,7 @@ from prepaid.use_cases.verifying import auxiliary_rows
 from prepaid.use_cases.verifying.findings import Code, Finding
 from prepaid.use_cases.verifying.lookup import RowLookup
 from prepaid.use_cases.verifying.replay import (
-    ASKED_WITH_A_KEY,
+    TYPES_WITH_A_KEY,
     PurchaseTrail,
     Reversible,
     conserved,
@@ -176,8 +176,8 @@ def decoded(item: Item) -> Entry | None:
         return None
 
 
-def _note(audit: AccountAudit, sort: str, wrong: Iterable[str]) -> None:
-    for part in wrong:
+def _note(audit: AccountAudit, sort: str, parts: Iterable[str]) -> None:
+    for part in parts:
         audit.finding("row_differs", f"{sort} {part}")
 
 
@@ -243,20 +243,20 @@ def _reversible(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> Reversi
     """What a reversal's original charged, from the entries that the reversal refers to. Raises Busy, ValueError."""
     if entry.reverses is None:
         return None
-    original = lookup.row(keys.entry(audit.account, entry.reverses))
-    charged = entry_from_item(original) if original else None
-    if charged is None or charged.type not in CHARGES or charged.number >= entry.number:
+    item = lookup.row(keys.entry(audit.account, entry.reverses))
+    original = entry_from_item(item) if item else None
+    if original is None or original.type not in CHARGES or original.number >= entry.number:
         raise ValueError(entry.reverses)
-    drawn = charged
-    if charged.type == "capture":
+    placed = original
+    if original.type == "capture":
         # Its quota was drawn when its hold was placed.
-        drawn = _entry_now(audit.account, charged.holds[0], lookup)
+        placed = _entry_now(audit.account, original.holds[0], lookup)
     lots = [
         lot
-        for draw in charged.draws
+        for draw in original.draws
         if isinstance(draw, LotDraw) and (lot := _entry_now(audit.account, lot_number(draw.lot), lookup).lot)
     ]
-    return Reversible(charge_of(charged, drawn.after, lots), audit.reversed.get(charged.number, 0))
+    return Reversible(charge_of(original, placed.after, lots), audit.reversed.get(original.number, 0))
 
 
 def _entry_now(account: str, number: int, lookup: RowLookup) -> Entry:
@@ -307,8 +307,8 @@ def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
     """Record what later rows are compared with, and check the rows that lead to this one."""
     if entry.number == 1 and lookup.row(keys.listed(audit.account)) is None:
         audit.finding("listed_missing", keys.ACCOUNTS)
-    lost: tuple[Draw, ...] = entry.draws if entry.type == "expiry" else entry.expired
-    for draw in lost:
+    expired_draws: tuple[Draw, ...] = entry.draws if entry.type == "expiry" else entry.expired
+    for draw in expired_draws:
         if isinstance(draw, LotDraw) and draw.lot in audit.owners:
             purchase = audit.owners[draw.lot]
             trail = audit.trails[purchase]
@@ -320,7 +320,7 @@ def _follow(audit: AccountAudit, entry: Entry, lookup: RowLookup) -> None:
     if entry.lot and entry.lot.expires_at > lookup.now + SOON:
         _check_due(audit, entry.lot, lookup.row(_key(lot_due_item(audit.account, entry.lot))))
     if entry.key is not None:
-        if entry.type not in ASKED_WITH_A_KEY:
+        if entry.type not in TYPES_WITH_A_KEY:
             audit.finding("not_replayed", f"{keys.entry_sort(entry.number)} line.key", "", entry.key)
         elif lookup.tally and entry.at < lookup.cutoff:
             lookup.tally.add_key(f"{audit.account}#{entry.number}")

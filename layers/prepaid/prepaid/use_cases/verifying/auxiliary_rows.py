@@ -40,7 +40,7 @@ from prepaid.use_cases.verifying.lookup import RowLookup
 
 type Types = dict[str, str]
 
-# Of what names its pepper's version: all but what is under the first.
+# The optional attribute of rows that depend on a pepper: its version. Rows under the first version don't have it.
 PEPPER = {"pepper": "N"}
 
 # Clocks differ: a date at most this far ahead of ours doesn't count as in the future.
@@ -49,8 +49,8 @@ AHEAD = timedelta(hours=1)
 
 def fits(item: Item, attributes: Types, optional: Types | None = None) -> bool:
     """Whether a row has, besides its key, all of `attributes`, any of `optional`, and no others."""
-    found = {name: next(iter(value)) for name, value in item.items() if name not in ("PK", "SK")}
-    return attributes.items() <= found.items() <= (attributes | (optional or {})).items()
+    types = {name: next(iter(value)) for name, value in item.items() if name not in ("PK", "SK")}
+    return attributes.items() <= types.items() <= (attributes | (optional or {})).items()
 
 
 def wrong_in_profile(item: Item) -> Iterator[str]:

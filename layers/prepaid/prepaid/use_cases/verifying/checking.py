@@ -1,8 +1,8 @@
-"""What every pass does with the rows that it reads: check them, recheck what looks wrong, report, and save marks.
+"""The steps of every pass for the rows that it reads: check them, recheck suspicious ones, report, and save marks.
 
 A pass may read rows that are slightly out of date and from different instants, so its findings are only suspicions. A
-suspicious row or account is read twice more, consistently and completely. A concurrent write doesn't produce the same
-finding every time.
+suspicious row or account is read twice more, consistently and completely. Only a finding that appears every time is
+reported, which excludes the effects of concurrent writes.
 """
 
 from collections.abc import Callable, Iterator
@@ -104,8 +104,11 @@ def check_row(
 
 
 def read_ledger_row(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
-    """Check the account's next row. At the profile, the first row that every account has after its entries, keep the
-    audit for the next recent pass: the purchases and reversals that follow settle what it still holds."""
+    """Check the account's next row.
+
+    At the profile, which is the first row after the entries, pack the audit for the next recent pass: the rows that
+    follow remove the purchases and reversals from it.
+    """
     if item["SK"]["S"] == PROFILE and audit.last:
         audit.resumable = pack_audit(audit)
     check_row(read, audit, item, lookup)
@@ -130,8 +133,8 @@ def close_account(context: VerifyContext, running: Pass, lookup: RowLookup) -> N
 
 def report(context: VerifyContext, running: Pass, recheck: Callable[[RowLookup], list[Finding]]) -> None:
     """Report the findings on which all rechecks agree."""
-    first, *others = (recheck(lookup_of(context, running, consistent=True)) for _ in range(RECHECKS))
-    agreed = [finding for finding in first if all(finding in other for other in others)]
+    first, *other_rechecks = (recheck(lookup_of(context, running, consistent=True)) for _ in range(RECHECKS))
+    agreed = [finding for finding in first if all(finding in findings for findings in other_rechecks)]
     for finding in agreed:
         context.on_finding(finding)
     running.found += len(agreed)
@@ -139,13 +142,13 @@ def report(context: VerifyContext, running: Pass, recheck: Callable[[RowLookup],
 
 def _recheck_account(account: str, lookup: RowLookup) -> list[Finding]:
     audit = open_audit(account, lookup.row_now(keys.verified(account)))
-    rows_left, any_left = _account_rows(account, lookup), False
-    while page := list(islice(rows_left, PAGE_ROWS)):
-        any_left = True
+    rows, has_rows = _account_rows(account, lookup), False
+    while page := list(islice(rows, PAGE_ROWS)):
+        has_rows = True
         lookup.fetch(key for item in page for key in needed_rows(item))
         for item in page:
             check_row(read, audit, item, lookup)
-    if any_left:
+    if has_rows:
         close_audit(audit, lookup)
     return audit.findings
 

@@ -21,10 +21,10 @@ from prepaid.use_cases.verifying.replay import request_hashes
 
 def needed(item: Item) -> Iterator[keys.Key]:
     """The keys of rows that `check` compares this row with."""
-    kind, which = keys.split(item["PK"]["S"])
+    kind, id_ = keys.split(item["PK"]["S"])
     match kind:
         case "CLAIM":
-            yield from _claimed(keys.split(which)[0], item)
+            yield from _claimed(keys.split(id_)[0], item)
         case "SESSION" | "PORTAL":
             yield keys.manager(item["account"]["S"])
             if "purchase" in item:
@@ -37,10 +37,10 @@ def needed(item: Item) -> Iterator[keys.Key]:
         case "PAYMENT" | "PENDING_CHECK":
             yield keys.purchase(item["account"]["S"], item["purchase"]["S"])
         case "VERIFIED" | keys.ACCOUNTS:
-            yield keys.entry(which or item["SK"]["S"], 1)
+            yield keys.entry(id_ or item["SK"]["S"], 1)
         case "PUBLISHED" | "STATEMENT":
             rows = published_rows if kind == "PUBLISHED" else statement_rows
-            yield from rows.needed(which, item)
+            yield from rows.needed(id_, item)
         case "CATALOG":
             version = int(item["version"]["N"])
             yield keys.CATALOG
@@ -74,10 +74,10 @@ def check(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
 
 def account_of(item: Item) -> str:
     """The account that a row concerns, or ""."""
-    kind, which = keys.split(item["PK"]["S"])
+    kind, id_ = keys.split(item["PK"]["S"])
     match kind:
         case "CLAIM" | "ERASURE" | "PUBLISHED" | "STATEMENT" | "VERIFIED" | "WAIT":
-            return keys.split(which)[0]
+            return keys.split(id_)[0]
         case "DUE":
             return keys.split(item["SK"]["S"])[0]
         case "PAYMENT" | "QUARANTINE" | "PENDING_CHECK" | "PORTAL" | "PORTAL_LINK" | "SESSION":
@@ -190,20 +190,20 @@ def _check_catalog(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     where = item["SK"]["S"]
     check_sum(audit, item)
     catalog, version = catalog_from_item(item), int(item["version"]["N"])
-    current, same = lookup.row(keys.CATALOG), lookup.row(keys.catalog_version(version))
-    before = lookup.row(keys.catalog_version(version - 1))
+    current, copy = lookup.row(keys.CATALOG), lookup.row(keys.catalog_version(version))
+    previous = lookup.row(keys.catalog_version(version - 1))
     if catalog.version != version or where not in {"CURRENT", keys.catalog_version(version)["SK"]["S"]}:
         audit.finding("catalog_differs", where, version, catalog.version)
-    if same is None or any(same[name] != item[name] for name in ("version", "since", "body")):
+    if copy is None or any(copy[name] != item[name] for name in ("version", "since", "body")):
         audit.finding("catalog_differs", where, f"as version {version}")
     if current is None or int(current["version"]["N"]) < version:
         audit.finding("catalog_missing", "CURRENT", version)
-    if before is None and version - 1 != first_catalog().version:
+    if previous is None and version - 1 != first_catalog().version:
         audit.finding("catalog_missing", where, version - 1)
         return
-    if before and instant(int(before["since"]["N"])) > instant(int(item["since"]["N"])) + timedelta(hours=1):
+    if previous and instant(int(previous["since"]["N"])) > instant(int(item["since"]["N"])) + timedelta(hours=1):
         audit.finding("catalog_differs", where, "later than the version before")
-    if not is_successor(catalog, catalog_from_item(before) if before else first_catalog()):
+    if not is_successor(catalog, catalog_from_item(previous) if previous else first_catalog()):
         audit.finding("catalog_differs", where, "all that the version before had")
 
 

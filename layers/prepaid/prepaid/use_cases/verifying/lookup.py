@@ -22,7 +22,7 @@ class RowLookup:
     piece: as in VerifyContext. consistent: whether `fetch` reads strongly consistently; the first check of a row
     doesn't. cutoff: rows dated before it all existed when the pass began. catalogs: cached versions, which never
     change. recompute_one_in: one in this many statements is recomputed. tally: of rows older than `cutoff`; None in a
-    recheck. found: the rows that `fetch` read.
+    recheck. rows: the rows that `fetch` read.
     """
 
     piece: Callable[[], Table]
@@ -32,16 +32,16 @@ class RowLookup:
     catalogs: dict[int, Catalog]
     recompute_one_in: int
     tally: Tally | None = None
-    found: dict[tuple[str, str], Item] = field(default_factory=dict)
+    rows: dict[tuple[str, str], Item] = field(default_factory=dict)
 
-    def fetch(self, wanted: Iterable[keys.Key]) -> None:
+    def fetch(self, needed: Iterable[keys.Key]) -> None:
         """Read the rows that the next checks need, and drop those read before. Raises Busy."""
-        wanted_keys = list(wanted)
-        self.found = get_many(self.piece(), wanted_keys, consistent=self.consistent) if wanted_keys else {}
+        row_keys = list(needed)
+        self.rows = get_many(self.piece(), row_keys, consistent=self.consistent) if row_keys else {}
 
     def row(self, key: keys.Key) -> Item | None:
         """One of the rows that `fetch` read, or None."""
-        return self.found.get((key["PK"]["S"], key["SK"]["S"]))
+        return self.rows.get((key["PK"]["S"], key["SK"]["S"]))
 
     def row_now(self, key: keys.Key) -> Item | None:
         """A row that few checks need, read now (strongly consistent), or None. Raises Busy."""

@@ -6,8 +6,8 @@ These checks can't detect the following losses and changes:
     its alerts      whether one exists: an alert is sent again or not at all
     PUBLISHING      earlier times and places: events or warnings are sent again; later ones, up to an hour ahead: some
                     are not sent
-    FEED            whether a row exists, and the text of its events: the ledger has them, too
-    WEBHOOK         whether it exists, its address: deliveries stop, with an alarm, or go on
+    FEED            whether a row exists, and the text of its events: the ledger has the same events
+    WEBHOOK         whether it exists, its address: deliveries stop, with an alarm, or continue
 """
 
 import json
@@ -62,16 +62,16 @@ def wrong_in_publishing(item: Item, lookup: RowLookup) -> Iterator[str]:
 
 
 def _wrong_in_warnings(item: Item, lookup: RowLookup) -> Iterator[str]:
-    place = {"day": "S", "shard": "N", "after": "S"} if "day" in item else {}
-    if not fits(item, {"since": "N", "until": "N", "days": "N", **place}, {"failed_since": "N"}):
+    place_attributes = {"day": "S", "shard": "N", "after": "S"} if "day" in item else {}
+    if not fits(item, {"since": "N", "until": "N", "days": "N", **place_attributes}, {"failed_since": "N"}):
         yield "attributes"
         return
-    done = warning_pass_from_item(item)
-    if not done.since <= done.until <= lookup.now + AHEAD:
+    warning_pass = warning_pass_from_item(item)
+    if not warning_pass.since <= warning_pass.until <= lookup.now + AHEAD:
         yield "until"
-    if done.days not in EXPIRY_WARNING_DAYS:
+    if warning_pass.days not in EXPIRY_WARNING_DAYS:
         yield "days"
-    if done.place and not 0 <= done.place.shard < keys.DUE_SHARDS:
+    if warning_pass.place and not 0 <= warning_pass.place.shard < keys.DUE_SHARDS:
         yield "shard"
 
 

@@ -1,10 +1,10 @@
-"""A recent pass: over what is new in each account since its mark. It costs what the new entries cost, not the table.
+"""A recent pass: verifies the entries since each account's mark. Its cost grows with the new entries, not the table.
 
-    list the accounts -> compare each with its mark -> audit those with newer entries, from where their audit was kept
+    list the accounts -> compare each with its mark -> audit those with newer entries, from their stored audit on
 
-An account whose newest entry is the marked one takes two small reads. Another one is audited as in a whole pass, but
-continues the kept audit: it reads the entries after it, and the account's other rows. The kept audit is trusted only if
-its newest entry is still in the ledger; else the account is read from its first entry.
+An account whose newest entry is the marked one takes two small reads. Any other account is audited as in a whole pass,
+but from its stored audit on: the pass reads only the later entries, and the account's other rows. It trusts the stored
+audit only if its newest entry is still in the ledger; otherwise it reads the account from the first entry.
 """
 
 import json
@@ -47,7 +47,7 @@ def advance_recent(context: VerifyContext, recent: RecentPass) -> None:
     """Read the next page: of the list of accounts, or of an account. Raises Busy; resume from the last pack then."""
     lookup = lookup_of(context, recent, consistent=False)
     if recent.audit is None and recent.changed:
-        recent.audit = _kept_audit(recent.changed[0], lookup)
+        recent.audit = _stored_audit(recent.changed[0], lookup)
         recent.row = keys.entry_sort(recent.audit.number) if recent.audit.last else ""
     if recent.audit is not None:
         _read_account_page(context, recent, recent.audit, lookup)
@@ -96,7 +96,7 @@ def _compare_accounts(context: VerifyContext, recent: RecentPass, lookup: RowLoo
 
 
 def _mark_of(item: Item | None) -> VerifiedUpTo | None:
-    """The account's mark; None if it has none, or one that only the audit of its whole ledger can replace."""
+    """The account's mark; None if it has none, or an unreadable one."""
     try:
         return verified_up_to_from_item(item) if item else None
     except MALFORMED:
@@ -107,26 +107,26 @@ def _is_unchanged(context: VerifyContext, mark: VerifiedUpTo | None) -> bool:
     """Whether the marked entry is still there, and the newest one."""
     if mark is None:
         return False
-    # Not the next number alone: after a gap, newer entries would go unseen.
+    # A read of the next number alone would miss newer entries after a gap.
     first, last = keys.entry_sort(mark.number), keys.LAST_ENTRY
     entries = query(context.piece(), keys.ledger(mark.account), first=first, last=last, limit=2)
     return [(item["SK"]["S"], item.get("hash")) for item in entries] == [(first, {"B": mark.hash})]
 
 
-def _kept_audit(account: str, lookup: RowLookup) -> AccountAudit:
-    """The audit that was kept after the account's last verified entry; a new one, if the ledger doesn't hold that."""
-    mark, kept = lookup.row_now(keys.verified(account)), lookup.row_now(keys.audit(account))
-    fresh = open_audit(account, mark)
+def _stored_audit(account: str, lookup: RowLookup) -> AccountAudit:
+    """The stored audit up to the account's last verified entry; a new one if the ledger no longer has that entry."""
+    mark, stored = lookup.row_now(keys.verified(account)), lookup.row_now(keys.audit(account))
+    new_audit = open_audit(account, mark)
     try:
-        audit = unpack_audit(bytes(kept["audit"]["B"])) if kept else fresh
+        audit = unpack_audit(bytes(stored["audit"]["B"])) if stored else new_audit
     except MALFORMED:
-        return fresh
+        return new_audit
     if audit.account != account or audit.last is None or audit.findings:
-        return fresh
-    stored = lookup.row_now(keys.entry(account, audit.number))
-    if stored is None or any(stored.get(name) != value for name, value in audit.last.items()):
-        return fresh
-    audit.mark = fresh.mark
+        return new_audit
+    entry = lookup.row_now(keys.entry(account, audit.number))
+    if entry is None or any(entry.get(name) != value for name, value in audit.last.items()):
+        return new_audit
+    audit.mark = new_audit.mark
     return audit
 
 

@@ -32,7 +32,7 @@ from prepaid.store.items import request_hash
 LOT_KIND_OF: dict[EntryType, LotKind] = {type_: kind for kind, type_ in ENTRY_TYPE_OF.items()}
 USES: tuple[EntryType, ...] = ("consumption", "hold", "capture", "release", "reversal")
 # The key of a purchase is in its record, not in its entry.
-ASKED_WITH_A_KEY = (*USES, "void", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))
+TYPES_WITH_A_KEY = (*USES, "void", "erasure", *(LOT_KIND_OF.keys() - {"purchase"}))
 MAX_MONTHS = 1200
 # A reversal's claim doesn't depend on what was charged.
 UNKNOWN = Charge(feature="", quantity=0, quota=0, period=None, lots=())
@@ -85,7 +85,7 @@ def replay(
         entries = apply(before, operation, catalog=catalog, now=entry.at)
     if not entries:
         return None
-    return replace(entries[0], key=entry.key) if entry.type in ASKED_WITH_A_KEY else entries[0]
+    return replace(entries[0], key=entry.key) if entry.type in TYPES_WITH_A_KEY else entries[0]
 
 
 def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
@@ -94,9 +94,9 @@ def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
     if entry.type == "purchase":
         return replace(trail, grants=trail.grants + 1, lots=lots)
     low, high = trail.expired_unspent
-    living = {lot.number for lot in entry.after.lots}
+    unexpired = {lot.number for lot in entry.after.lots}
     # A revocation draws from the lots first; only when they are empty does it count expired credits.
-    emptied = not any(lot.number in living for lot in trail.lots)
+    emptied = not any(lot.number in unexpired for lot in trail.lots)
     if not _gives_back(entry):
         taken = _drawn(entry) + entry.owed
         if not taken:
@@ -119,19 +119,19 @@ def trail_after(trail: PurchaseTrail, entry: Entry) -> PurchaseTrail:
 
 def conserved(before: Account, entry: Entry) -> bool:
     """Whether no credit appeared or vanished, lot by lot. Independent of the core's rules."""
-    moved = {lot.number: lot.remaining for lot in before.lots}
+    credits_by_lot = {lot.number: lot.remaining for lot in before.lots}
     granted = entry.lot if entry.type in LOT_KIND_OF else None
     if granted:
-        moved[granted.number] = moved.get(granted.number, 0) + granted.remaining
+        credits_by_lot[granted.number] = credits_by_lot.get(granted.number, 0) + granted.remaining
     # What a capture spends had left the account before.
     for draw in entry.returned if entry.type == "capture" else entry.draws:
         if isinstance(draw, LotDraw):
             number = lot_number(draw.lot)
-            moved[number] = moved.get(number, 0) - draw.credits
+            credits_by_lot[number] = credits_by_lot.get(number, 0) - draw.credits
     after = entry.after
     return (
         _holds_conserved(before, entry)
-        and {number: credits for number, credits in moved.items() if credits}
+        and {number: credits for number, credits in credits_by_lot.items() if credits}
         == {lot.number: lot.remaining for lot in after.lots}
         and all(0 < lot.remaining <= lot.granted for lot in after.lots)
         and entry.credits == after.available - before.available
@@ -144,18 +144,18 @@ def conserved(before: Account, entry: Entry) -> bool:
 def _holds_conserved(before: Account, entry: Entry) -> bool:
     """Whether all that holds set aside is still held, spent, returned, lost, or paid a debt."""
     after, placed = entry.after, entry.number if entry.type == "hold" else None
-    kept = [hold for hold in before.holds if hold.number not in entry.holds]
-    if [hold for hold in after.holds if hold.number != placed] != kept:
+    remaining = [hold for hold in before.holds if hold.number not in entry.holds]
+    if [hold for hold in after.holds if hold.number != placed] != remaining:
         return False
     if not entry.holds:
         return True
-    gone = _credits_held(before)
-    gone.subtract(_credits_held(after))
+    freed = _credits_held(before)
+    freed.subtract(_credits_held(after))
     draws = (*entry.returned, *entry.draws) if entry.type == "release" else entry.returned
     for draw in (*draws, *entry.expired, *(entry.draws if entry.type == "capture" else ())):
         if isinstance(draw, LotDraw):
-            gone[lot_number(draw.lot)] -= abs(draw.credits)
-    return all(credits >= 0 for credits in gone.values()) and gone.total() == -entry.owed
+            freed[lot_number(draw.lot)] -= abs(draw.credits)
+    return all(credits >= 0 for credits in freed.values()) and freed.total() == -entry.owed
 
 
 def _credits_held(account: Account) -> Counter[int]:

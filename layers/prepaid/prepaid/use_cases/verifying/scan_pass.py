@@ -57,8 +57,8 @@ def finish(context: VerifyContext, passes: Iterable[ScanPass]) -> int:
         tally.merge(scan_pass.tally)
     names, unnamed = tally.left()
     for name, surplus in names:
-        account, which = keys.split(name)
-        where = which if which.startswith(PURCHASE_PREFIX) else f"entry {which}"
+        account, id_ = keys.split(name)
+        where = id_ if id_.startswith(PURCHASE_PREFIX) else f"entry {id_}"
         found = "no claim" if surplus > 0 else "two claims"
         context.on_finding(Finding(code="claim_missing", account=account, where=where, expected="a claim", found=found))
     if unnamed:
@@ -108,16 +108,16 @@ def _read_page(context: VerifyContext, scan_pass: ScanPass) -> None:
     lookup.tally = scan_pass.tally
     lookup.fetch(key for item in items for key in needed_rows(item))
     for item in items:
-        kind, which = keys.split(item["PK"]["S"])
-        if scan_pass.audit and (kind != "ACCOUNT" or which != scan_pass.audit.account):
+        kind, id_ = keys.split(item["PK"]["S"])
+        if scan_pass.audit and (kind != "ACCOUNT" or id_ != scan_pass.audit.account):
             close_account(context, scan_pass, lookup)
         if kind == "ACCOUNT":
-            scan_pass.audit = scan_pass.audit or open_audit(which, lookup.row(keys.verified(which)))
+            scan_pass.audit = scan_pass.audit or open_audit(id_, lookup.row(keys.verified(id_)))
             read_ledger_row(scan_pass.audit, item, lookup)
         else:
-            row = AccountAudit(index_rows.account_of(item))
-            check_row(index_rows.check, row, item, lookup)
-            if row.findings:
+            audit = AccountAudit(index_rows.account_of(item))
+            check_row(index_rows.check, audit, item, lookup)
+            if audit.findings:
                 report(context, scan_pass, partial(_recheck_row, item))
     scan_pass.after, scan_pass.done, scan_pass.read = after, after is None, scan_pass.read + len(items)
     if scan_pass.done and scan_pass.audit:

@@ -31,8 +31,8 @@ def check(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
     check_sum(audit, item)
     where = f"statement {item['SK']['S']}"
     statement = statement_from_item(item)
-    again = statement_to_item(audit.account, statement)
-    if {**item, CHECKSUM: None} != {**again, CHECKSUM: None}:
+    rebuilt = statement_to_item(audit.account, statement)
+    if {**item, CHECKSUM: None} != {**rebuilt, CHECKSUM: None}:
         audit.finding("statement_differs", f"{where} form")
     for name, expected, found in _facts(audit.account, statement, lookup):
         if expected != found:
@@ -50,18 +50,18 @@ def check(audit: AccountAudit, item: Item, lookup: RowLookup) -> None:
 
 def _facts(account: str, statement: Statement, lookup: RowLookup) -> Iterator[tuple[str, object, object]]:
     """The values that must be equal: (name, expected from the entries or the statement's other fields, stored)."""
-    before, first, last, following = (_entry(account, number, lookup) for number in _edges(statement))
-    begins_inside = before is None or before.at < statement.starts_at
+    previous, first, last, next_entry = (_entry(account, number, lookup) for number in _edges(statement))
+    begins_inside = previous is None or previous.at < statement.starts_at
     ends_inside = last is not None and last.at < statement.ends_at
     yield (
         "beginning",
         True,
         begins_inside and (not statement.entries or bool(first and first.at >= statement.starts_at)),
     )
-    yield "end", True, ends_inside and (following is None or following.at >= statement.ends_at)
-    yield "opening", before.after.available if before else 0, statement.opening
+    yield "end", True, ends_inside and (next_entry is None or next_entry.at >= statement.ends_at)
+    yield "opening", previous.after.available if previous else 0, statement.opening
     yield "closing", last.after.available if last else 0, statement.closing
-    yield "owed opening", before.after.owed if before else 0, statement.owed_opening
+    yield "owed opening", previous.after.owed if previous else 0, statement.owed_opening
     yield "owed closing", last.after.owed if last else 0, statement.owed_closing
     yield "movements", statement.closing - statement.opening, statement.moved.total
     yield "spent", -sum(use.credits for use in statement.uses), statement.moved.spent + statement.moved.reversed
@@ -70,7 +70,7 @@ def _facts(account: str, statement: Statement, lookup: RowLookup) -> Iterator[tu
 
 
 def _edges(statement: Statement) -> tuple[int, int, int, int]:
-    """The numbers of the newest entry before the month, its first and last one, and the one after it."""
+    """The numbers of the last entry before the month, of its first and last entry, and of the first entry after it."""
     before = statement.last_entry - statement.entries
     return before, before + 1, statement.last_entry, statement.last_entry + 1
 
@@ -82,5 +82,5 @@ def _entry(account: str, number: int, lookup: RowLookup) -> Entry | None:
 
 def _in_sample(item: Item, lookup: RowLookup) -> bool:
     """Whether this pass recomputes the row. Another pass chooses others."""
-    chosen = f"{item['PK']['S']} {item['SK']['S']} {milliseconds(lookup.cutoff)}".encode()
-    return int.from_bytes(sha256(chosen).digest()[:4]) % lookup.recompute_one_in == 0
+    seed = f"{item['PK']['S']} {item['SK']['S']} {milliseconds(lookup.cutoff)}".encode()
+    return int.from_bytes(sha256(seed).digest()[:4]) % lookup.recompute_one_in == 0

@@ -2,8 +2,8 @@
 
 A claim can only be found by its key, and an entry stores only a digest of the key. So a pass adds up both sides: +1 and
 the name for each entry or purchase with a key, -1 and the name for each claim that points to one, in three cells that
-the name determines. A name with its claim cancels out. A name that is alone in a cell can be read there and removed
-from its other two cells, which may leave other names alone (an invertible Bloom lookup table).
+the name determines. A name and its claim cancel out. A name that is alone in a cell can be read there and removed from
+its other two cells, which may leave other names alone. This is an invertible Bloom lookup table.
 """
 
 from collections.abc import Iterator
@@ -44,8 +44,8 @@ class Tally:
         """The names that don't cancel out, with their surplus of keys (+1) or claims (-1), and the number of cells with
         names that can't be separated. Empties the tally."""
         names: list[tuple[str, int]] = []
-        while found := next(self._alone(), None):
-            encoded, count = found
+        while name_alone := next(self._alone(), None):
+            encoded, count = name_alone
             names.append((_name(encoded), count))
             self._add(encoded, -count)
         return sorted(names), sum(1 for count, name in zip(self.counts, self.names, strict=True) if count or name)
