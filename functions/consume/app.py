@@ -1,5 +1,7 @@
-"""Spending, holding and returning credits, and looking up what was spent. Every use of a feature waits, so this
-imports only what it needs."""
+"""Spending, holding and returning credits, and looking up what was spent.
+
+Every use of a feature waits for this function, so it imports only what it needs.
+"""
 
 from prepaid import wiring
 from prepaid.api import consumptions

@@ -13,7 +13,8 @@ from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.delivering import DeliverContext, Delivered, QueuedEvent, deliver, is_too_old
 
-# The deadline of a delivery: for the row that says that the receiver wants no more events, which follows its answer.
+# The deadline of the database calls of a delivery. The last one may follow the receiver's response: it records that the
+# receiver wants no more events.
 DEADLINE_SECONDS = 20.0
 
 type QueueHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -22,7 +23,7 @@ type QueueHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 def run(deps: Deps, record: dict[str, Any]) -> bool:
     """Deliver one message. Returns whether it leaves the queue.
 
-    Raises ValueError for an unusable secret, Busy: then the queue hands out the message again after its own time-out.
+    Raises ValueError for an unusable secret, Busy; the queue then delivers the message again after its own time-out.
     """
     assert deps.webhook is not None, "the template gives this function a webhook"
     queued = QueuedEvent(
@@ -42,7 +43,7 @@ def run(deps: Deps, record: dict[str, Any]) -> bool:
     except Exception:
         if not is_too_old(queued, deps.clock()):
             raise
-        # Otherwise each message of an account would take days, and the last ones would be too old for the queue.
+        # If every message were retried for days, an account's last messages would become too old for the queue.
         logger.exception("not delivered")
         delivered = Delivered("given up")
     logger.info("webhook", extra={"outcome": delivered.outcome, "status": delivered.status, "tries": queued.tries})
@@ -60,14 +61,14 @@ def run(deps: Deps, record: dict[str, Any]) -> bool:
 
 
 def make_handler(deps: Deps) -> QueueHandler:
-    """The function's Lambda handler. It returns the message if the message stays in the queue."""
+    """The function's Lambda handler. It returns the message's id if the message stays in the queue."""
 
     @logger.inject_lambda_context(clear_state=True)
     def handle(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-        # With several messages at once, those behind a failed one would count tries that were never made.
+        # With several messages at once, the queue would count tries for those behind a failed one.
         [record] = event["Records"]
-        done = run(deps, record)
-        return {"batchItemFailures": [] if done else [{"itemIdentifier": record["messageId"]}]}
+        leaves_queue = run(deps, record)
+        return {"batchItemFailures": [] if leaves_queue else [{"itemIdentifier": record["messageId"]}]}
 
     return handle
 

@@ -1,4 +1,4 @@
-"""Erasures: removing the texts that name a person from an account's entries."""
+"""Erasing: removing the texts that name a person from an account's entries."""
 
 from prepaid import wiring
 from prepaid.api import erasures

@@ -1,4 +1,4 @@
-"""On a schedule: records the expiry of lots. No balance depends on it."""
+"""On a schedule: records in the ledger that lots expired and holds lapsed. No balance depends on it."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +15,10 @@ from prepaid.store.dynamodb import within
 from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
-# Enough to read a page or record a row, and then to save the checkpoint: two pieces of 17 seconds each, as a call that
-# begins just before its piece's deadline may take seven.
+# Enough to read a page or record a row, and then to save the checkpoint. Each takes at most 17 seconds: the deadline of
+# a piece is 10 seconds, and a call that begins just before it may take seven.
 MARGIN_MILLISECONDS = 40_000
-# Fewer than the ten connections of the client. They wait for the database, and share one core.
+# Fewer than the client's ten connections. The threads mostly wait for the database, and share one core.
 ACCOUNTS_AT_ONCE = 8
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]

@@ -1,5 +1,5 @@
-"""On each change of the table: publishes the events of new entries. On a schedule: those that no change named, and of
-lots that expire soon."""
+"""Publishes events. On each change of the table: those of new entries. On a schedule: those that the stream missed, and
+warnings of lots that expire soon."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -23,11 +23,12 @@ from prepaid.use_cases.publishing import (
 )
 from prepaid.use_cases.warning import publish_warnings
 
-# Enough for what is done between two looks at the time, and to save the run's place: at most five pieces of 17 seconds
-# each, as a call that begins just before its piece's deadline may take seven, and an alert's event, which takes 18.
+# Enough for work between two checks of the time, and to save the run's place: at most five pieces of 17 seconds each
+# (10 up to the deadline, and 7 for a call that begins just before it), and an alert's event, which takes 18.
 MARGIN_MILLISECONDS = 110_000
 
-# By the line of a statement. Credits on hold are neither spent nor lost, and what pays a debt was sold or granted.
+# The metric for each line of a statement. Held credits are neither spent nor lost, and credits that pay a debt were
+# counted when they were sold or granted.
 FIGURES = {
     "purchased": Metric.CREDITS_SOLD,
     "promotional": Metric.CREDITS_GRANTED,
@@ -43,12 +44,15 @@ type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 class NotPublished(Exception):
-    """Some events are not published yet, and the same run comes again. The log names the accounts that failed, or says
-    that the run is unfinished."""
+    """Some events are not published yet, so that Lambda retries the run. The log names the accounts that failed, or
+    says that the run is unfinished."""
 
 
 def run(deps: Deps, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Publish what the stream's records name, or without records what is missing. Raises NotPublished, Busy."""
+    """Publish the events of the stream's records; without records, those that the stream missed, and warnings.
+
+    Raises NotPublished, Busy.
+    """
     assert deps.outbox is not None, "the template gives this function the bus"
     piece = partial(within, deps.table, PIECE_SECONDS)
     publisher = PublishContext(
@@ -63,12 +67,12 @@ def run(deps: Deps, event: dict[str, Any], context: LambdaContext) -> dict[str, 
     )
     if "Records" in event:
         return report(publish_changes(publisher, map(changed, event["Records"])))
-    # Half of the run's time for each: a long list of one kind must not keep the other from its turn.
-    half = max(context.get_remaining_time_in_millis() // 2, MARGIN_MILLISECONDS)
-    warner = replace(publisher, has_time=lambda: context.get_remaining_time_in_millis() > half)
+    # Half of the run's time for each, so that a long list of one kind doesn't starve the other.
+    reserved_milliseconds = max(context.get_remaining_time_in_millis() // 2, MARGIN_MILLISECONDS)
+    warner = replace(publisher, has_time=lambda: context.get_remaining_time_in_millis() > reserved_milliseconds)
     warnings = publish_warnings(warner)
     missing = publish_missing(publisher) if publisher.has_time() else Published(finished=False)
-    # Also 0: that a scheduled run reports at all tells that its schedule works.
+    # Count 0 too: the metric's presence shows that the schedule works.
     count(Metric.EVENTS_FOUND_LATE, missing.late)
     return report(
         replace(

@@ -7,7 +7,7 @@ from prepaid.api.http.serving import LambdaHandler, serve
 from prepaid.deps import Deps
 from prepaid.settings import from_environment
 
-# A dispute's event contains its evidence. Stripe resends a delivery that is rejected for its size for days.
+# A dispute's event contains its evidence. If it were rejected for its size, Stripe would resend it for days.
 MAX_EVENT_BYTES = 1024 * 1024
 
 ROUTES = (webhooks.RECEIVE,)

@@ -15,8 +15,8 @@ from prepaid.store.reconciliation import is_needed
 from prepaid.telemetry import Metric, count, logger, measure_seconds
 from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, reconcile
 
-# Enough to finish the current event or purchase, to store its failure, and to read and save what ends a run: seven
-# pieces of 27 seconds each, if Stripe and the database are that slow.
+# Enough to finish the current event or purchase, to store its failure, and to end the run: seven pieces of 27 seconds
+# each, if Stripe and the database are very slow.
 MARGIN_MILLISECONDS = 200_000
 
 type JobHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -29,7 +29,7 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
     """
     piece = partial(within, deps.table, PIECE_SECONDS)
     try:
-        done = reconcile(
+        reconciled = reconcile(
             ReconcileContext(
                 piece=piece,
                 client=deps.stripe,
@@ -49,26 +49,26 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
         count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
         raise
     result = {
-        "healed": done.healed,
-        "quarantined": done.quarantined,
-        "failed": done.failed,
-        "waiting": done.waiting,
-        "finished": done.finished,
-        "until": done.until.isoformat(),
+        "healed": reconciled.healed,
+        "quarantined": reconciled.quarantined,
+        "failed": reconciled.failed,
+        "waiting": reconciled.waiting,
+        "finished": reconciled.finished,
+        "until": reconciled.until.isoformat(),
     }
     logger.info("reconciled", extra=result)
-    count(Metric.PURCHASES_HEALED, done.healed)
-    count(Metric.RECONCILIATION_FAILURES, done.failed)
-    measure_seconds(Metric.RECONCILIATION_OLDEST_FAILURE, int(done.oldest_failure.total_seconds()))
-    measure_seconds(Metric.RECONCILIATION_BEHIND, int(done.behind.total_seconds()))
+    count(Metric.PURCHASES_HEALED, reconciled.healed)
+    count(Metric.RECONCILIATION_FAILURES, reconciled.failed)
+    measure_seconds(Metric.RECONCILIATION_OLDEST_FAILURE, int(reconciled.oldest_failure.total_seconds()))
+    measure_seconds(Metric.RECONCILIATION_BEHIND, int(reconciled.behind.total_seconds()))
     return result
 
 
 def not_configured(table: Table) -> dict[str, Any]:
-    """What a run does without a key: there is nothing to ask Stripe with. Raises Busy.
+    """The result of a run without a key at Stripe. Raises Busy.
 
-    On the first days of a stack nothing is sold, and no alarm rings. But with a key of `checkout` alone, customers pay
-    and get no credits.
+    A new stack sells nothing, so no alarm is raised. But if only `checkout` has a key, customers pay and get no
+    credits: then it counts a refusal, for the alarm.
     """
     if is_needed(table):
         logger.error("no key to reconcile purchases with")

@@ -1,4 +1,4 @@
-"""On a schedule: checks the table against the rules, what is new each day and every row at longer intervals.
+"""On a schedule: checks the table against the rules: new entries each day, and every row at longer intervals.
 
 It writes only its own progress, audits and marks.
 """
@@ -30,24 +30,24 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
 
     The next run continues after the last page that was read completely, and doesn't report its findings again.
     """
-    done = run_scheduled(
+    passes = run_scheduled(
         VerifyContext(
             piece=partial(within, deps.table, PIECE_SECONDS), now=deps.clock, on_finding=on_finding, **limits
         ),
         has_time=lambda: context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS,
     )
     result = {
-        "read": done.read,
-        "found": done.found,
-        "finished": done.finished,
-        "began_at": done.began_at.isoformat(),
-        "due_at": done.due_at.isoformat(),
+        "read": passes.read,
+        "found": passes.found,
+        "finished": passes.finished,
+        "began_at": passes.began_at.isoformat(),
+        "due_at": passes.due_at.isoformat(),
     }
     logger.info("verified", extra=result)
-    count(Metric.ROWS_VERIFIED, done.read)
-    if not done.finished:
+    count(Metric.ROWS_VERIFIED, passes.read)
+    if not passes.finished:
         # Only then, because CloudWatch charges for a metric in each hour in which it is published.
-        measure_seconds(Metric.VERIFICATION_BEHIND, int(done.behind.total_seconds()))
+        measure_seconds(Metric.VERIFICATION_BEHIND, int(passes.behind.total_seconds()))
     return result
 
 

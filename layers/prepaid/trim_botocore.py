@@ -1,6 +1,6 @@
-"""Removes unused data from botocore: other services' endpoints; in API models, documentation and uncalled operations.
+"""Removes unused data from botocore: endpoints of other services; documentation and unused operations of API models.
 
-Creating a client parses both, which takes half the time of creating it.
+Parsing this data would take half the time of creating a client.
 The layer's Makefile runs `python trim_botocore.py DATA SERVICE=OPERATION,OPERATION…` once, while it builds the layer.
 """
 
@@ -15,27 +15,27 @@ from typing import Any
 def main(data: Path, operations: dict[str, set[str]]) -> None:
     """Rewrite botocore's data folder `data` in place; keep these services' endpoints and operations only."""
     endpoints = data / "endpoints.json"
-    known = json.loads(endpoints.read_bytes())
-    for partition in known["partitions"]:
+    content = json.loads(endpoints.read_bytes())
+    for partition in content["partitions"]:
         partition["services"] = {name: value for name, value in partition["services"].items() if name in operations}
-    endpoints.write_text(json.dumps(known, separators=(",", ":")))
+    endpoints.write_text(json.dumps(content, separators=(",", ":")))
     for model in data.glob("*/*/service-2.json.gz"):
-        described = json.loads(gzip.decompress(model.read_bytes()))
-        called = _with_operations(_without_documentation(described), operations[model.parts[-3]])
-        model.write_bytes(gzip.compress(json.dumps(called, separators=(",", ":")).encode(), mtime=0))
+        api = json.loads(gzip.decompress(model.read_bytes()))
+        trimmed = _with_operations(_without_documentation(api), operations[model.parts[-3]])
+        model.write_bytes(gzip.compress(json.dumps(trimmed, separators=(",", ":")).encode(), mtime=0))
 
 
-def _with_operations(described: dict[str, Any], names: set[str]) -> dict[str, Any]:
+def _with_operations(api: dict[str, Any], names: set[str]) -> dict[str, Any]:
     """The model with these operations, as far as its version has them, and the shapes that they refer to."""
-    operations = {name: value for name, value in described["operations"].items() if name in names}
+    operations = {name: value for name, value in api["operations"].items() if name in names}
     shapes: dict[str, Any] = {}
-    found = list(_shapes_in(operations))
-    while found:
-        name = found.pop()
+    names_left = list(_shapes_in(operations))
+    while names_left:
+        name = names_left.pop()
         if name not in shapes:
-            shapes[name] = described["shapes"][name]
-            found.extend(_shapes_in(shapes[name]))
-    return {**described, "operations": operations, "shapes": shapes}
+            shapes[name] = api["shapes"][name]
+            names_left.extend(_shapes_in(shapes[name]))
+    return {**api, "operations": operations, "shapes": shapes}
 
 
 def _shapes_in(value: Any) -> Iterator[str]:

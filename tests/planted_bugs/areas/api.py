@@ -89,7 +89,7 @@ API = (
     ),
     Bug(
         "a name twice in a body",
-        "_once",
+        "_unique_names",
         "if len(names) < len(pairs):",
         "if False:",
         ("functions/test_bad_bodies",),
@@ -132,15 +132,15 @@ API = (
     Bug(
         "a full last page has a next one",
         "_page_of",
-        "more = bool(read) and read[-1].id < before",
-        "more = len(read) >= PAGE",
+        "has_more = bool(purchases) and purchases[-1].id < before",
+        "has_more = len(purchases) >= PAGE",
         ("functions/test_buying",),
     ),
     Bug(
         "a time between two milliseconds is the earlier one",
         "parse_bound",
-        "whole + timedelta(milliseconds=1) if re.search(FINER, text) else whole",
-        "whole",
+        "floored + timedelta(milliseconds=1) if re.search(FINER, text) else floored",
+        "floored",
         ("functions/test_reading",),
     ),
     Bug(

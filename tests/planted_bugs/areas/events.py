@@ -139,7 +139,7 @@ EVENTS = (
     Bug(
         "warnings take all the time of a run",
         "publish:run",
-        "context.get_remaining_time_in_millis() > half",
+        "context.get_remaining_time_in_millis() > reserved_milliseconds",
         "context.get_remaining_time_in_millis() > MARGIN_MILLISECONDS",
         ("functions/test_many_warnings",),
     ),

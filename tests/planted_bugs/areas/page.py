@@ -135,10 +135,10 @@ PAGE = (
     Bug(
         "a wrong code ends the session before",
         "submit_code",
-        "before = session_token(request)",
+        "previous_token = session_token(request)",
         """
-        before = session_token(request)
-        delete_session(deps.table, token_digest(before or ""))
+        previous_token = session_token(request)
+        delete_session(deps.table, token_digest(previous_token or ""))
         """,
         ("test_portal_entering",),
     ),

@@ -34,8 +34,8 @@ PAGE_READING = (
     Bug(
         "the next page of lines repeats the last line",
         "read_between",
-        "before = found.before or first",
-        "before = found.before + 1 if found.before else first",
+        "before = entry_page.before or first",
+        "before = entry_page.before + 1 if entry_page.before else first",
         ("test_pages_together_hold_every_line_once",),
     ),
     Bug(
@@ -48,8 +48,8 @@ PAGE_READING = (
     Bug(
         "a file that is cut doesn't say so",
         "portal:_file",
-        "if found.before or len(rows) < len(found.entries):",
-        "if len(rows) < len(found.entries):",
+        "if entry_page.before or len(rows) < len(entry_page.entries):",
+        "if len(rows) < len(entry_page.entries):",
         ("test_an_incomplete_file_states_that_in_its_last_line",),
     ),
     Bug(

@@ -153,8 +153,8 @@ SUPPORT = (
     Bug(
         "an account's filtered page skips purchases",
         "_page_of",
-        "more = bool(read) and read[-1].id < before",
-        "more = len(read) > PAGE",
+        "has_more = bool(purchases) and purchases[-1].id < before",
+        "has_more = len(purchases) > PAGE",
         ("functions/test_purchases_by_state",),
     ),
     Bug(

@@ -32,9 +32,10 @@ from prepaid.use_cases.listing import ListedAccount, list_accounts
 LISTING = "accounts"
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 
-# A default that the contract doesn't show, because the field keeps its value when it is left out.
+# A default that openapi.json doesn't show: a field that is left out keeps its value.
 KEPT: Any = Field(default_factory=lambda: None)
-# A platform that sets all of an account each night knows neither: it must not reopen what support has frozen.
+# A PUT that leaves these out keeps them. A platform that puts every account each night may know neither, and must not
+# reopen an account that support has frozen.
 KEPT_BY_PUT = ("currency", "status")
 
 
@@ -58,10 +59,10 @@ type KnownCurrency = Annotated[Currency, AfterValidator(_check_currency)]
 
 class AccountRequest(Body):
     """The account's terms and profile. A field that is left out gets its default when the account is opened; an
-    account that exists is changed only by a request that names every field.
+    existing account is changed only by a request that names every field.
 
-    currency: of the packs that the account buys; default: of the first pack on sale. status: default: active. An
-    account that exists keeps its own currency and status when they are left out.
+    currency: of the packs that the account buys; default: that of the first pack on sale. status: default: active.
+    An existing account keeps its currency and its status if they are left out.
     """
 
     name: Text

@@ -50,7 +50,7 @@ class QuotaAnswer(TypedDict):
 class FeatureAnswer(TypedDict):
     """Whether a feature can be used. units_left: null for a free feature, which has no limit.
 
-    A retired feature can't. It is shown only while the account's plan has a quota of it.
+    A retired feature can't be used. It is listed only while the account's plan has a quota of it.
     """
 
     price: int
@@ -82,19 +82,19 @@ def balance(request: Request, deps: Deps) -> Response:
     if at is None:
         at, entry = request.now, tail.entry
         current = deps.catalog(table)
-        then = catalog_at_least(table, current, entry.catalog_version)
+        catalog = catalog_at_least(table, current, entry.catalog_version)
     else:
-        found = find_entry_at(table, account_id, tail.entry, at)
-        if found is None:
+        entry_at = find_entry_at(table, account_id, tail.entry, at)
+        if entry_at is None:
             raise InvalidRequest((("at", "is before the account was opened"),))
-        entry = found
-        then = read_catalog_at(table, at, entry.catalog_version)
-    account, _ = settle(entry.after, catalog=then, now=at)
-    return Response(status=200, body=balance_answer(account, then, entry=entry.number, as_of=rfc3339(at)))
+        entry = entry_at
+        catalog = read_catalog_at(table, at, entry.catalog_version)
+    account, _ = settle(entry.after, catalog=catalog, now=at)
+    return Response(status=200, body=balance_answer(account, catalog, entry=entry.number, as_of=rfc3339(at)))
 
 
 def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str) -> BalanceAnswer:
-    """A settled account at the instant `as_of`. entry: the last one written by then."""
+    """The response for a settled account. as_of: the instant. entry: the number of the last entry written by then."""
     return {
         "account": account.id,
         "status": account.terms.status,

@@ -12,7 +12,7 @@ from prepaid.api.consumptions import (
     consumption_answer,
     debit_of,
 )
-from prepaid.api.http.bodies import Body, body_of, part_of, spelled
+from prepaid.api.http.bodies import Body, body_of, part_of, with_message
 from prepaid.api.http.problems import problem_response
 from prepaid.api.http.requests import IDEMPOTENCY_KEY, Request, account_of, caller_of
 from prepaid.api.http.responses import Response
@@ -32,17 +32,19 @@ MAX_ITEMS = 40
 class BatchItem(ConsumptionRequest):
     """A consumption with its own idempotency key."""
 
-    idempotency_key: Annotated[str, StringConstraints(pattern=f"^{IDEMPOTENCY_KEY.pattern}$"), spelled(KEY_SENTENCE)]
+    idempotency_key: Annotated[
+        str, StringConstraints(pattern=f"^{IDEMPOTENCY_KEY.pattern}$"), with_message(KEY_SENTENCE)
+    ]
 
 
 class BatchRequest(Body):
-    """Consumptions of the account, carried out in turn. An item that is invalid is refused alone."""
+    """Consumptions of the account, carried out in order. An invalid item is refused; the others are carried out."""
 
     items: Annotated[list[SkipValidation[BatchItem]], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
 class ConsumedItem(ConsumptionAnswer):
-    """An item that took effect. replayed: whether it had done so in an earlier request, or earlier in this one."""
+    """An item that took effect. replayed: whether it took effect in an earlier request, or earlier in this one."""
 
     status: Literal[201]
     replayed: bool
@@ -56,7 +58,7 @@ class FieldError(TypedDict):
 
 
 class RefusedItem(TypedDict):
-    """An item that was refused: the problem that the same consumption gets alone."""
+    """An item that was refused, with the same problem that the consumption would get as a request of its own."""
 
     type: str
     title: str
@@ -78,15 +80,15 @@ class BatchAnswer(TypedDict):
 
 
 def consume_each(request: Request, deps: Deps) -> Response:
-    """POST /v1/accounts/{account}/consumptions/batch: spend item by item, each once per its key."""
+    """POST /v1/accounts/{account}/consumptions/batch: spend item by item, each once per key."""
     account_id, actor = account_of(request), caller_of(request).name
     items = [_item_of(raw) for raw in body_of(request, BatchRequest).items]
-    asked = [KeyedDebit(item.idempotency_key, debit_of(item, actor)) for item in items if isinstance(item, BatchItem)]
+    debits = [KeyedDebit(item.idempotency_key, debit_of(item, actor)) for item in items if isinstance(item, BatchItem)]
     outcomes = iter(
         append_each(
             deps.table,
             account_id,
-            asked,
+            debits,
             catalog=deps.catalog(deps.table),
             now=request.now,
             salt=deps.random_bytes(SALT_BYTES),
@@ -94,8 +96,8 @@ def consume_each(request: Request, deps: Deps) -> Response:
         )
     )
     results = [_result(next(outcomes) if isinstance(item, BatchItem) else item) for item in items]
-    if refused := sum(result["status"] == HTTPStatus.PAYMENT_REQUIRED for result in results):
-        count(Metric.SPENDING_REFUSED, refused)
+    if refused_count := sum(result["status"] == HTTPStatus.PAYMENT_REQUIRED for result in results):
+        count(Metric.SPENDING_REFUSED, refused_count)
     body: BatchAnswer = {"results": results}
     return Response(status=200, body=body)
 

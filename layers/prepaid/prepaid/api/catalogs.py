@@ -20,7 +20,7 @@ from prepaid.use_cases.administering import replace_catalog
 
 ETAG = re.compile(r'"?([1-9][0-9]{0,8})"?', re.ASCII)
 
-# Short enough for a column of the page, and for a version with 200 of each kind (core/catalog.py).
+# Short enough for a column of the page, and for a catalog version with MAX_IDS of each kind (core/catalog.py).
 LONGEST_TITLE = 30
 
 
@@ -73,7 +73,7 @@ class PackRequest(Body):
 class CatalogRequest(Body):
     """The complete new catalog. What it leaves out is retired, as with `active: false`, until a later one names it.
 
-    A plan that is left out keeps its quotas. A plan's quotas are of active or retired features.
+    A plan that is left out keeps its quotas. A plan can have quotas of active and of retired features.
 
     allow_cheaper_small_packs: set this if a smaller pack deliberately costs less per credit than a larger one.
     """
@@ -92,8 +92,8 @@ class CatalogRequest(Body):
 
 
 class PackAnswer(TypedDict):
-    """A pack on sale. amount: minor units of the currency. price_per_credit: minor units too, a decimal number as text,
-    exact or rounded half up to nine decimal places. It is for display: the charge is `amount`."""
+    """A pack on sale. amount: minor units of the currency. price_per_credit: also minor units, as decimal text, rounded
+    half up to nine decimal places. It is for display: the charge is `amount`."""
 
     id: str
     credits: int

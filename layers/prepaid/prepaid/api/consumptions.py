@@ -1,4 +1,4 @@
-"""/v1/accounts/{account}/consumptions: spending credits, and finding out whether they were spent."""
+"""/v1/accounts/{account}/consumptions: spending credits, and looking up whether they were spent."""
 
 from typing import Annotated, TypedDict
 
@@ -53,7 +53,7 @@ class ConsumptionRequest(Body):
 
 
 class ConsumptionAnswer(TypedDict):
-    """A recorded consumption. credits, quota: spent. balance: after it."""
+    """A recorded consumption. credits, quota: what it spent. balance: after it."""
 
     id: str
     entry: int
@@ -84,7 +84,7 @@ def consume(request: Request, deps: Deps) -> Response:
 
 
 def debit_of(body: ConsumptionRequest, actor: str) -> Debit:
-    """The debit that a caller asks for."""
+    """The debit that a request asks for."""
     return Debit(
         actor=actor,
         feature=body.feature,
@@ -114,7 +114,7 @@ def find(request: Request, deps: Deps) -> Response:
 
 def _found(entry: Entry | None, account_id: str, deps: Deps) -> Response:
     if entry is None:
-        # Only now check which of the two doesn't exist: a consumption that is found costs no further read.
+        # Only now check whether the account exists, so that a consumption that exists costs no further read.
         read_tail(deps.table, account_id)
     if entry is None or entry.type != "consumption":
         raise ConsumptionNotFound

@@ -28,16 +28,16 @@ COLUMNS = (
     "purchase",
     "actor",
 )
-# The first four start a formula (https://owasp.org/www-community/attacks/CSV_Injection), and so do, in East Asian
-# versions of Excel, their full-width and small forms.
+# The first four start a formula (https://owasp.org/www-community/attacks/CSV_Injection). In East Asian versions of
+# Excel, their full-width and small forms do too.
 FORMULA_STARTS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
-# What ends a cell in a program that doesn't separate by comma. Our quotes don't prevent it: they are inside its cell.
+# The characters that end a cell in a program that doesn't separate by comma, even within our quotes.
 CELL_ENDS = r";\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029"
-# Where a formula starts in such a program, which may drop invisible characters and quotes in front of it.
+# The places at which such a program may start a formula. It may ignore invisible characters and quotes before one.
 CELL_START = re.compile(rf'(^|[{CELL_ENDS}])(?=[{INVISIBLE}"]*[{FORMULA_STARTS}])|^(?=[\t\r\n])')
 # The same in a file with another separator, in which a comma isn't quoted.
 CELL_START_AFTER_COMMA = re.compile(CELL_START.pattern.replace("(^|[", "(^|[,", 1))
-# 7 to 15 digits (E.164) with the separators of RFC 3966. A formula of these calls nothing and refers to no cell.
+# 7 to 15 digits (E.164) with the separators of RFC 3966. As a formula, it calls nothing and refers to no cell.
 TELEPHONE = re.compile(r"\+[0-9](?:[ ().-]*[0-9]){6,14}", re.ASCII)
 
 

@@ -13,7 +13,7 @@ from prepaid.core.ids import erasure_id
 from prepaid.deps import Deps
 from prepaid.use_cases.erasing import erase_customer
 
-# A long ledger takes more than one request: a retry continues where the deadline ended the walk.
+# The deadline of one request. A long ledger takes several: a retry continues where the deadline ended the walk.
 WALK_SECONDS = 20.0
 
 
@@ -24,7 +24,8 @@ class ErasureRequest(Body):
 
 
 class ErasureAnswer(TypedDict):
-    """A finished erasure. entry: its own. entries: how many entries named the customer and have no texts any more."""
+    """A finished erasure. entry: the erasure's own entry. entries: how many entries named the customer; they have no
+    texts any more."""
 
     id: str
     entry: int

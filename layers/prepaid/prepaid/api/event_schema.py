@@ -1,6 +1,6 @@
 """Generates docs/events.schema.json: `python -m prepaid.api.event_schema` writes it, `--check` compares it.
 
-No function imports this module, so it costs no request any time.
+No function imports this module, so it doesn't slow down any request.
 """
 
 import sys
@@ -18,7 +18,7 @@ from prepaid.core.events import Alert, alert_event, entry_event
 FILE = Path("docs/events.schema.json")
 REF = "#/$defs/{model}"
 
-# Members that an event always has besides `account`.
+# The members that every event of a type has, besides `account`.
 OF_ENTRIES = ("entry", "credits", "quota", "owed", "balance")
 OF_CHARGES = ("feature", "quantity", "source")
 OF_TYPE: dict[EntryType, tuple[str, ...]] = {

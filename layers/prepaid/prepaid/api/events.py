@@ -1,4 +1,4 @@
-"""GET /v1/accounts/{account}/events: an account's events, straight from its ledger. GET /v1/events: those of all."""
+"""GET /v1/accounts/{account}/events: an account's events, from its ledger. GET /v1/events: those of all accounts."""
 
 import json
 import re
@@ -20,13 +20,13 @@ from prepaid.use_cases.publishing import events_after
 
 NO_POSITION = "must be `next` of an earlier answer"
 ENTRY_NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
-# A time, and the account and the entry or alert that was published then.
+# A time, and the account and the entry or alert that was published at that time.
 POSITION = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}#([A-Za-z0-9._-]{1,64}#[0-9a-z_]{1,40})?", re.ASCII
 )
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 
-# Each text of an event has a pattern that no sentence fits.
+# Each text of an event has a pattern that no sentence matches.
 type AccountId = Annotated[str, Field(json_schema_extra={"pattern": f"^{ACCOUNT_ID.pattern}$"})]
 type FeatureId = Annotated[str, Field(json_schema_extra={"pattern": SLUG})]
 type LotId = Annotated[str, Field(json_schema_extra={"pattern": "^lot_[0-9]{12}$"})]
@@ -39,7 +39,8 @@ type EventType = Annotated[str, Field(json_schema_extra={"pattern": r"^prepaid\.
 class EventDataAnswer(TypedDict):
     """Numbers and ids. entry: the number of the account's entry, absent from events without one.
 
-    An event has the members that concern it. It has no texts: names, descriptions and references stay in the history.
+    An event has only the members that apply to it. It has no texts: names, descriptions and references stay in the
+    history.
     days: until the lot expires. threshold: the account's low_credit_threshold. limit, used, remaining: units of the
     feature's quota. version: of the purchase's record or of the manager's code.
     """
@@ -67,7 +68,7 @@ class EventDataAnswer(TypedDict):
 
 
 class EventAnswer(TypedDict):
-    """An event as CloudEvents 1.0 defines it (https://cloudevents.io). subject: the account. time: of what it reports.
+    """An event as CloudEvents 1.0 defines it (https://cloudevents.io). subject: the account. time: when it happened.
 
     id: the same each time the event is delivered or listed.
     """
@@ -93,7 +94,7 @@ class EventsAnswer(TypedDict):
 class FeedAnswer(TypedDict):
     """Events in the order in which they were published. next: the `after` of the next request.
 
-    more: whether to send it at once; otherwise there is nothing new yet.
+    more: whether to send the next request at once; otherwise there is nothing new yet.
     """
 
     events: list[EventAnswer]

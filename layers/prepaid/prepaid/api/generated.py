@@ -1,4 +1,4 @@
-"""Files that are generated from the code: written, or compared with what is there."""
+"""Writes files that are generated from the code, or checks that they are up to date."""
 
 import json
 import sys

@@ -82,7 +82,7 @@ class VoidRequest(Body):
 
 
 class VoidAnswer(TypedDict):
-    """A recorded void. credits: taken back. remaining: in the lot after it. balance: after it."""
+    """A recorded void. credits: how many it took back. remaining: credits left in the lot. balance: after the void."""
 
     id: str
     entry: int

@@ -35,7 +35,7 @@ ERASED_CELL = "erased"
 FILTERS = frozenset({"type", "feature", "source", "customer", "reference", "from", "to"})
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 MAX_LINES = 10_000
-# Lambda's response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
+# A Lambda response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
 MAX_FILE_BYTES = 6_000_000
 # The deadline of a file; ten thousand lines take about three seconds.
 FILE_SECONDS = 20.0
@@ -44,18 +44,18 @@ MAX_READS = 5
 
 
 class QuotaChange(TypedDict):
-    """What an entry changed of one feature's quota: negative when units were drawn."""
+    """How an entry changed one feature's quota: negative when units were drawn."""
 
     feature: str
     units: int
 
 
 class EntryAnswer(TypedDict):
-    """An entry of the history. lot: that the entry granted, or voided. quota: the sum of `quotas`.
+    """An entry of the history. lot: the lot that the entry granted or voided. quota: the sum of `quotas`.
 
     quota_remaining: of the feature's quota if the plan has one, else of all quotas. erased: whether an erasure removed
-    the texts. holds: that the entry placed or ended. returned: what a captured hold gave back. expired: credits
-    of holds whose lot had ended. reverses: the entry whose charge this one returns.
+    the texts. holds: the holds that the entry placed or ended. returned: what a captured hold gave back. expired:
+    credits of holds that were lost because their lot had expired. reverses: the entry whose charge this one returns.
     """
 
     entry: int
@@ -124,11 +124,11 @@ class EntryPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A validated request. named: the filters as they were sent, to which cursors are bound. before: see EntryPage."""
+    """A validated request. raw_filters: as they were sent, because cursors are bound to them. before: see EntryPage."""
 
     account_id: str
     filters: Filters
-    named: Mapping[str, str]
+    raw_filters: Mapping[str, str]
     before: int | None
     limit: int | None
 
@@ -137,7 +137,7 @@ def history(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}/history: one page as JSON, or a whole file as CSV if Accept prefers it."""
     if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
         return _csv_file(_query_of(request, deps), deps)
-    # The route's deadline is a file's. Whoever waits for a page gets it, or a 503, as soon as from any other route.
+    # The route's deadline is for files. A page has the deadline of every other route.
     deps = with_earlier_deadline(deps, DEADLINE_SECONDS)
     query = _query_of(request, deps)
     first, last = entry_range(deps.table, query.account_id, query.filters, query.before)
@@ -154,17 +154,19 @@ def _query_of(request: Request, deps: Deps) -> Query:
     check_query(request, FILTERS | {"limit", "cursor"})
     filters = _filters(request.query)
     limit = limit_of(request, MAX_LIMIT)
-    named = {name: value for name, value in request.query.items() if name in FILTERS}
+    raw_filters = {name: value for name, value in request.query.items() if name in FILTERS}
     before = None
     if "cursor" in request.query:
         before = int(
-            read_cursor(request.query["cursor"], LISTING, account_id, named, deps.cursor_secrets(deps.table.deadline))
+            read_cursor(
+                request.query["cursor"], LISTING, account_id, raw_filters, deps.cursor_secrets(deps.table.deadline)
+            )
         )
-    return Query(account_id=account_id, filters=filters, named=named, before=before, limit=limit)
+    return Query(account_id=account_id, filters=filters, raw_filters=raw_filters, before=before, limit=limit)
 
 
 def _cursor(query: Query, before: int, secrets: Versions) -> str:
-    return sign_cursor(str(before), LISTING, query.account_id, query.named, secrets)
+    return sign_cursor(str(before), LISTING, query.account_id, query.raw_filters, secrets)
 
 
 def entry_range(table: Table, account_id: str, filters: Filters, before: int | None) -> tuple[int, int]:
@@ -249,10 +251,10 @@ def _check_text(text: str | None, field: str) -> None:
 
 
 def _csv_file(query: Query, deps: Deps) -> Response:
-    """A file that, if it isn't complete, says so in its last line and in the header Next-Cursor."""
+    """The CSV file. If it isn't complete, its last line and the header Next-Cursor say so."""
     from prepaid.api.csv_lines import BYTE_ORDER_MARK, COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
 
-    # Read first: after the deadline, which ends a file that isn't complete, no secret is read.
+    # Read the secret first: the deadline may end the file, and no secret can be read after it.
     secrets = deps.cursor_secrets(deps.table.deadline)
     lines, before = _read_lines(deps.table, query)
     headers = {"Content-Type": f"{CSV}; charset=utf-8"}
@@ -276,9 +278,9 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
     lines: list[str] = []
     size, before = 0, last + 1
     while before > first and len(lines) < limit:
-        most = min(limit - len(lines), MAX_READS * PAGE_ENTRIES)
+        page_limit = min(limit - len(lines), MAX_READS * PAGE_ENTRIES)
         try:
-            page = read_page(table, query.account_id, query.filters, first, before - 1, most)
+            page = read_page(table, query.account_id, query.filters, first, before - 1, page_limit)
         except Busy:
             if before > last:
                 raise
@@ -296,7 +298,7 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
 def csv_cells(entry: Entry) -> Iterator[Any]:
     """The entry's cells, in the order of COLUMNS.
 
-    An erased customer says so. Whether the entry had other texts isn't known any more.
+    If the texts were erased, the customer's cell says so. Which other texts the entry had isn't known any more.
     """
     from prepaid.api.csv_lines import COLUMNS  # noqa: PLC0415 - only exports use it
 

@@ -78,9 +78,9 @@ class HoldStateAnswer(HoldAnswer):
 
 
 class CaptureAnswer(TypedDict):
-    """A recorded capture. credits, quota, draws: what it spent. returned: what the hold gave back, as draws below zero.
+    """A recorded capture. credits, quota, draws: what it spent. returned: what the hold gave back, as negative draws.
 
-    expired: credits of the hold that were not spent, and whose lot had ended: they are lost. balance: after it.
+    expired: unspent credits of the hold that are lost, because their lot has expired. balance: after the capture.
     """
 
     id: str
@@ -98,9 +98,9 @@ class CaptureAnswer(TypedDict):
 
 
 class ReleaseAnswer(TypedDict):
-    """A recorded release. quantity: units. returned: what the hold gave back, as draws below zero.
+    """A recorded release. quantity: units. returned: what the hold gave back, as negative draws.
 
-    expired: credits of the hold whose lot had ended: they are lost. balance: after it.
+    expired: credits of the hold that are lost, because their lot has expired. balance: after the release.
     """
 
     id: str
@@ -140,7 +140,7 @@ def place(request: Request, deps: Deps) -> Response:
 
 
 def capture(request: Request, deps: Deps) -> Response:
-    """POST /v1/accounts/{account}/holds/{id}/capture: spend of a hold, once per key."""
+    """POST /v1/accounts/{account}/holds/{id}/capture: spend units of a hold, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     body = body_of(request, CaptureRequest)
     captured = capture_hold(
@@ -175,12 +175,12 @@ def release(request: Request, deps: Deps) -> Response:
 def show(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}/holds/{id}: a hold and its current state."""
     account_id = account_of(request)
-    found = find_hold(deps.table, account_id, hold_number(request.path.get("id", "")), request.now)
+    hold = find_hold(deps.table, account_id, hold_number(request.path.get("id", "")), request.now)
     body: HoldStateAnswer = {
-        **hold_answer(found.placed),
-        "state": found.state,
-        "capture": capture_id(found.ended.number) if found.ended and found.state == "captured" else None,
-        "ended_at": rfc3339(found.ended.at) if found.ended else None,
+        **hold_answer(hold.placed),
+        "state": hold.state,
+        "capture": capture_id(hold.ended.number) if hold.ended and hold.state == "captured" else None,
+        "ended_at": rfc3339(hold.ended.at) if hold.ended else None,
     }
     return Response(status=200, body=body)
 

@@ -4,7 +4,7 @@ from typing import Annotated, TypedDict
 
 from pydantic import StringConstraints
 
-from prepaid.api.http.bodies import Body, body_of, spelled
+from prepaid.api.http.bodies import Body, body_of, with_message
 from prepaid.api.http.problems import Forbidden
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
@@ -29,7 +29,7 @@ from prepaid.use_cases.approving import change_code, open_session
 ADMIN_SCOPE = "prepaid/admin"
 
 # Text, so that leading zeros count; ASCII digits only.
-type Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$"), spelled("must be 6 digits, as text")]
+type Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$"), with_message("must be 6 digits, as text")]
 
 
 class ManagerCodeRequest(Body):

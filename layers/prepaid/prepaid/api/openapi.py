@@ -1,6 +1,6 @@
 """Generates openapi.json from the routes: `python -m prepaid.api.openapi` writes it, `--check` compares it.
 
-No function imports this module, so it costs no request any time.
+No function imports this module, so it doesn't slow down any request.
 """
 
 import sys

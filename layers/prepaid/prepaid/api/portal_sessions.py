@@ -42,12 +42,12 @@ def post(request: Request, deps: Deps) -> Response:
     if body.return_url is not None:
         _check_return_url(body.return_url, deps.portal)
     _, profile = read_account(deps.table, account_id)
-    wanted = LinkRequest(
+    link_request = LinkRequest(
         language=body.language or profile.language,
         return_url=body.return_url or deps.portal.return_url,
         request_hash=portal_link_request_hash(body.language, body.return_url),
     )
-    link = make_link(deps.table, account_id, key, wanted, deps.codes(deps.table.deadline), now=request.now)
+    link = make_link(deps.table, account_id, key, link_request, deps.codes(deps.table.deadline), now=request.now)
     # The Host header may name any site; the gateway's own name can't be forged.
     base = deps.portal.url or f"https://{request.domain}"
     answer: PortalSessionAnswer = {
@@ -58,7 +58,7 @@ def post(request: Request, deps: Deps) -> Response:
 
 
 def _check_return_url(return_url: str, portal: PortalConfig) -> None:
-    """Reject a way back to a site that the deployer hasn't listed: the page would send people anywhere."""
+    """Reject a return_url at a site that the deployer hasn't listed: anyone could make the page lead anywhere."""
     allowed = sorted({_origin(portal.return_url), *portal.return_origins})
     # Browsers read a backslash as a slash and skip control characters, which changes the site that an address names.
     plain = return_url.isascii() and return_url.isprintable() and not set(return_url) & {" ", "\\"}

@@ -50,7 +50,7 @@ class PurchaseRequest(Body):
 
 
 class VoucherAnswer(TypedDict):
-    """What a pending purchase is paid with. code: Pix copia e cola, or the number of the boleto. pdf: the boleto."""
+    """What the customer pays a pending purchase with. code: Pix copia e cola, or a boleto's number. pdf: the boleto."""
 
     method: Literal["pix", "boleto"]
     code: str
@@ -125,7 +125,7 @@ def buy(request: Request, deps: Deps) -> Response:
 
 
 def cancel(request: Request, deps: Deps) -> Response:
-    """POST /v1/accounts/{account}/purchases/{id}/cancel: an open purchase, its page closed, once per key."""
+    """POST /v1/accounts/{account}/purchases/{id}/cancel: cancel an open purchase and close its page, once per key."""
     account_id, key = account_of(request), idempotency_key_of(request)
     purchase_id = request.path.get("id", "")
     if not PURCHASE_ID.fullmatch(purchase_id):
@@ -137,10 +137,10 @@ def cancel(request: Request, deps: Deps) -> Response:
         client=lambda: deps.stripe(deps.table.deadline),
         now=request.now,
     )
-    # As it was when it was cancelled: money that comes all the same is still granted.
-    shown = replace(cancelled.purchase, state="cancelled", lots=(), refunded=0, disputed=0, revoked=0)
+    # As it was when it was cancelled: a payment that arrives later is still granted.
+    when_cancelled = replace(cancelled.purchase, state="cancelled", lots=(), refunded=0, disputed=0, revoked=0)
     headers = {"Idempotent-Replayed": "true"} if cancelled.replayed else {}
-    return Response(status=200, body=purchase_answer(shown), headers=headers)
+    return Response(status=200, body=purchase_answer(when_cancelled), headers=headers)
 
 
 def show(request: Request, deps: Deps) -> Response:
@@ -161,15 +161,15 @@ def show_all(request: Request, deps: Deps) -> Response:
     account_id = account_of(request)
     check_query(request, frozenset({"cursor", "state"}))
     state = _state(request.query["state"]) if "state" in request.query else None
-    named, before = {"state": state} if state else {}, NEWEST_PURCHASE
+    filters, before = {"state": state} if state else {}, NEWEST_PURCHASE
     if "cursor" in request.query:
         before = read_cursor(
-            request.query["cursor"], LISTING, account_id, named, deps.cursor_secrets(deps.table.deadline)
+            request.query["cursor"], LISTING, account_id, filters, deps.cursor_secrets(deps.table.deadline)
         )
     read_account(deps.table, account_id)
     page, last = _page_of(deps.table, account_id, state, before)
     next_cursor = (
-        sign_cursor(last, LISTING, account_id, named, deps.cursor_secrets(deps.table.deadline)) if last else None
+        sign_cursor(last, LISTING, account_id, filters, deps.cursor_secrets(deps.table.deadline)) if last else None
     )
     body: PurchasesAnswer = {
         "purchases": [purchase_answer(purchase) for purchase in page],
@@ -179,7 +179,7 @@ def show_all(request: Request, deps: Deps) -> Response:
 
 
 def show_by_state(request: Request, deps: Deps) -> Response:
-    """GET /v1/purchases?state=: of all accounts, newest first, page by page."""
+    """GET /v1/purchases?state=: the purchases of all accounts in this state, newest first, page by page."""
     caller_for_every_account(request)
     check_query(request, frozenset({"state", "cursor"}))
     state, before = _state(request.query.get("state", "")), NEWEST_PURCHASE
@@ -202,20 +202,20 @@ def _page_of(
     table: Table, account_id: str, state: PurchaseState | None, before: str
 ) -> tuple[list[Purchase], str | None]:
     """A page of an account's purchases with ids below `before`, and the last id read if there may be more."""
-    found: list[Purchase] = []
+    matching: list[Purchase] = []
     for _ in range(MAX_READS):
         # One more than a page shows whether there is a next page.
-        read = read_purchases(table, account_id, before=before, limit=PAGE + 1)
-        for purchase in read[:PAGE]:
+        purchases = read_purchases(table, account_id, before=before, limit=PAGE + 1)
+        for purchase in purchases[:PAGE]:
             before = purchase.id
             if state in {None, purchase.state}:
-                found.append(purchase)
-            if len(found) == PAGE:
+                matching.append(purchase)
+            if len(matching) == PAGE:
                 break
-        more = bool(read) and read[-1].id < before
-        if len(found) == PAGE or not more:
-            return found, before if more else None
-    return found, before
+        has_more = bool(purchases) and purchases[-1].id < before
+        if len(matching) == PAGE or not has_more:
+            return matching, before if has_more else None
+    return matching, before
 
 
 def _state(text: str) -> PurchaseState:

@@ -28,8 +28,8 @@ class QuoteRequest(Body):
 class QuoteAnswer(TypedDict):
     """What a consumption would do at the time `as_of`. Nothing is reserved: another request may spend first.
 
-    credits: its price after `quota` units of the plan's quota. missing: the credits that the account lacks for it.
-    suggested_pack, renews_at: only when credits are missing; as in insufficient_credits.
+    quota: the units that the plan's quota would pay for. credits: the price of the others. missing: the credits that
+    the account lacks. suggested_pack, renews_at: only when credits are missing; as in insufficient_credits.
     """
 
     account: str

@@ -26,10 +26,12 @@ class ReversalRequest(Body):
 
 
 class ReversalAnswer(TypedDict):
-    """A recorded reversal. reversed_entry: of the consumption or capture. quantity: units that count as returned.
+    """A recorded reversal. reversed_entry: the entry of the consumption or capture. quantity: units that count as
+    returned.
 
-    credits: returned, with those that paid `owed` credits first. quota: units returned; none of a past period.
-    draws: below zero. lot: of 7 days, with the credits whose lot had ended; null without any. balance: after it.
+    credits: credits returned, including those that paid `owed` credits. quota: units returned to the quota; those of a
+    past period don't return. draws: negative. lot: a lot valid for 7 days, with the credits whose own lot has expired;
+    null without any. balance: after the reversal.
     """
 
     id: str

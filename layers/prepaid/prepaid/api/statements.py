@@ -1,4 +1,4 @@
-"""GET /v1/accounts/{account}/statements/{month}: what a civil month moved, from opening to closing balance."""
+"""GET /v1/accounts/{account}/statements/{month}: the movements of a civil month, from opening to closing balance."""
 
 import re
 from datetime import date, datetime
@@ -19,16 +19,16 @@ CSV = "text/csv"
 MEDIA_TYPES = ("application/json", CSV)
 MONTH = re.compile(r"(?:19|2[0-4])[0-9]{2}-(?:0[1-9]|1[0-2])", re.ASCII)
 COLUMNS = ("month", "time_zone", "as_of", "line", "feature", "credits", "quota_units", "owed")
-# The deadline for a month that is computed: about a hundred thousand entries. The row of a closed month takes one read.
+# The deadline of computing a month: enough for about a hundred thousand entries. A closed month's row takes one read.
 STATEMENT_SECONDS = 12.0
 
 
 class StatementCreditsAnswer(TypedDict):
     """Credits, signed: the opening balance and the movements add up to the closing balance.
 
-    purchased, promotional, adjusted: as granted. debt_settled: what owed credits took of all that came. taken_back: by
-    refunds and disputes. returned: by refunds that failed and disputes that were won. reversed: what was returned of
-    charges. held: what holds reserved, less what the holds that ended had reserved.
+    purchased, promotional, adjusted: as granted. debt_settled: how much of the incoming credits paid a debt.
+    taken_back: by refunds and disputes. returned: when a refund failed or a dispute was won. reversed: what reversals
+    returned. held: what new holds reserved, less what ended holds had reserved.
     """
 
     opening: int
@@ -47,8 +47,8 @@ class StatementCreditsAnswer(TypedDict):
 
 
 class FeatureUseAnswer(TypedDict):
-    """A feature's use, less what was reversed. units: in all. quota_units: paid by the quota. credits: paid for the
-    rest."""
+    """A feature's use, less what was reversed. quota_units: the units that the quota paid for. credits: the price of
+    the others."""
 
     feature: str
     units: int
@@ -66,7 +66,7 @@ class OwedAnswer(TypedDict):
 class StatementAnswer(TypedDict):
     """A month's statement. closed: whether it is final; if not, it covers the month until as_of.
 
-    time_zone: the zone in whose civil month it ends. entries: how many it sums up.
+    time_zone: the zone in which the month ends. entries: how many entries it sums up.
     """
 
     account: str
@@ -88,8 +88,8 @@ def statement(request: Request, deps: Deps) -> Response:
     check_query(request, frozenset())
     month = month_from(request.path.get("month", ""))
     span = read_span(deps.table, account_id)
-    found = statement_of_month(deps.table, span, month, catalog=deps.catalog(deps.table), now=request.now)
-    body = statement_answer(account_id, found, request.now)
+    month_statement = statement_of_month(deps.table, span, month, catalog=deps.catalog(deps.table), now=request.now)
+    body = statement_answer(account_id, month_statement, request.now)
     if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
         return Response(status=200, body=_csv_file(body), headers={"Content-Type": f"{CSV}; charset=utf-8"})
     return Response(status=200, body=body)
@@ -139,7 +139,7 @@ def statement_answer(account_id: str, statement: Statement, now: datetime) -> St
 
 
 def _csv_file(answer: StatementAnswer) -> str:
-    """A line for each movement of credits, with one for each feature, and the lines of what is owed."""
+    """One line for each movement, one for each feature that was used, and two for what is owed."""
     from prepaid.api.csv_lines import BYTE_ORDER_MARK, csv_line  # noqa: PLC0415 - only exports use it
 
     head = (answer["month"], answer["time_zone"], answer["as_of"])

@@ -12,9 +12,9 @@ from prepaid.core.usage import By, Use, total_use
 from prepaid.deps import Deps
 from prepaid.use_cases.reporting import use_of_span
 
-# The deadline of an answer: about a hundred thousand entries.
+# The deadline of a request: enough for about a hundred thousand entries.
 USAGE_SECONDS = 12.0
-# How a period is written, by its kind: 2026-11-26, 2026-11.
+# The format of a period, by its kind: 2026-11-26, 2026-11.
 PERIODS: dict[By, str] = {"day": "%Y-%m-%d", "month": "%Y-%m"}
 
 
@@ -38,10 +38,10 @@ class PeriodAnswer(TypedDict):
 
 
 class UsageAnswer(TypedDict):
-    """An account's use. time_zone: whose days and months they are: the account's present one.
+    """An account's use. time_zone: the account's current one; days and months are civil time in it.
 
-    periods: those with use, oldest first. totals: what `periods` add up to. next_from: the `from` of the request that
-    continues, when the span has more than one answer holds; else null.
+    periods: those with use, oldest first. totals: the sums of `periods`. next_from: the `from` of the request that
+    continues, if the span doesn't fit in one response; else null.
     """
 
     account: str
@@ -59,18 +59,18 @@ def usage(request: Request, deps: Deps) -> Response:
     query = request.query
     by = _by(query.get("by", "month"))
     since, until = (parse_day_or_bound(query[name], name) if name in query else None for name in ("from", "to"))
-    found = use_of_span(deps.table, account_id, since, until, by)
+    use = use_of_span(deps.table, account_id, since, until, by)
     body: UsageAnswer = {
         "account": account_id,
-        "time_zone": found.zone,
+        "time_zone": use.zone,
         "by": by,
-        "totals": _uses(total_use(found.periods)),
+        "totals": _uses(total_use(use.periods)),
         "periods": [
             {"period": f"{period.first:{PERIODS[by]}}", "uses": _uses(period.uses)}
-            for period in found.periods
+            for period in use.periods
             if period.uses
         ],
-        "next_from": found.next_from.isoformat() if found.next_from else None,
+        "next_from": use.next_from.isoformat() if use.next_from else None,
     }
     return Response(status=200, body=body)
 
@@ -101,7 +101,7 @@ SHOW = Route(
         ),
         Parameter(
             name="to",
-            description="The civil day in the account's zone, or the time, before which the span ends (exclusive); "
+            description="The civil day in the account's zone, or the time, at which the span ends (exclusive); "
             "default: now.",
             schema=DAY_OR_TIME,
         ),

@@ -29,7 +29,7 @@ def receive(request: Request, deps: Deps) -> Response:
             tolerance_seconds=deps.webhook_tolerance_seconds,
         )
     except WebhookRejected:
-        # The alarm WebhooksRejected: with a wrong signing secret, every delivery of Stripe's ends here.
+        # For the alarm WebhooksRejected: with a wrong signing secret, all of Stripe's deliveries end here.
         count(Metric.WEBHOOKS_REJECTED, 1)
         raise
     sync = Sync(
@@ -38,7 +38,7 @@ def receive(request: Request, deps: Deps) -> Response:
         catalog=lambda: deps.catalog(deps.table),
         stack=deps.stack,
         now=request.now,
-        # The alarm PurchaseQuarantined: the payment doesn't match its purchase, and an operator must decide.
+        # For the alarm PurchaseQuarantined: the payment doesn't match its purchase, so an operator must decide.
         on_quarantine=lambda _: count(Metric.PURCHASE_QUARANTINED, 1),
     )
     outcome = follow_event(sync, event)

@@ -1,4 +1,4 @@
-"""Payment pages: one Stripe Checkout Session per recorded purchase, also when the request is retried."""
+"""Payment pages: one Stripe Checkout Session per recorded purchase, even if the request is retried."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from prepaid.payments.sessions import MISSING, translate_errors
 # How long a customer has to pay a voucher; the page itself expires after a day.
 BOLETO_DAYS = 3
 PIX_SECONDS = 86_400
-# Sessions of one customer to search. Each purchase needs the manager's code, so a customer starts far fewer in the day
-# in which a purchase can be continued.
+# The most sessions of a customer to search. Each purchase needs the manager's code, so a customer starts far fewer
+# within the day in which a purchase can be resumed.
 MAX_SESSIONS = 100
 CLOCKS_DIFFER = timedelta(hours=1)
 
@@ -42,7 +42,7 @@ def read_page_status(client: stripe.StripeClient, session: str) -> str:
 
 
 def close_page(client: stripe.StripeClient, session: str) -> str:
-    """Close a payment page. Returns its status then: expired, or complete when the customer was first.
+    """Close a payment page. Returns its new status: expired, or complete if the customer was faster.
 
     Raises PaymentsRefused, PaymentsUnavailable.
     """
@@ -72,7 +72,7 @@ def create_customer(
 
     with translate_errors():
         # A second customer of an account would do no harm: the store keeps only one.
-        return _once(create, f"customer-{account_id}-{digest}", made_before=lambda: None, now=now)
+        return _create_once(create, f"customer-{account_id}-{digest}", find_existing=lambda: None, now=now)
 
 
 def create_page(
@@ -93,30 +93,29 @@ def create_page(
             raise
 
     with translate_errors():
-        return _once(
+        return _create_once(
             create,
-            # The key contains the customer, because the request for a customer who no longer exists made no page.
+            # The key names the customer: after a request for a customer who no longer exists, another one needs a new
+            # key.
             f"checkout-{purchase.id}-{customer}",
-            made_before=lambda: _page_made_before(client, purchase, customer),
+            find_existing=lambda: _find_page(client, purchase, customer),
             now=now,
         )
 
 
-def _once[Made](
-    create: Callable[[str], Made], key: str, *, made_before: Callable[[], Made | None], now: datetime
-) -> Made:
+def _create_once[T](create: Callable[[str], T], key: str, *, find_existing: Callable[[], T | None], now: datetime) -> T:
     """Create under an idempotency key; recover when Stripe only replays an earlier error for it.
 
-    For a day Stripe replays a key's first response, even an error whose cause is fixed since, and rejects other
+    For a day, Stripe replays a key's first response, even an error whose cause has been fixed, and rejects other
     parameters, for example after a deployment with another return URL. That first request has finished, so
-    `made_before` finds what it created; if it created nothing, a new key is safe.
+    `find_existing` finds what it created; if it created nothing, a new key is safe.
     """
     try:
         return create(key)
     except stripe.StripeError as error:
         if not _is_used_up(error):
             raise
-    return made_before() or create(f"{key}-{int(now.timestamp())}")
+    return find_existing() or create(f"{key}-{int(now.timestamp())}")
 
 
 def _is_used_up(error: stripe.StripeError) -> bool:
@@ -126,11 +125,13 @@ def _is_used_up(error: stripe.StripeError) -> bool:
     return headers.get("idempotent-replayed") == "true"
 
 
-def _page_made_before(client: stripe.StripeClient, purchase: Purchase, customer: str) -> CheckoutPage | None:
+def _find_page(client: stripe.StripeClient, purchase: Purchase, customer: str) -> CheckoutPage | None:
     """The page that an earlier request created for the purchase at Stripe, or None."""
     since = int((purchase.created_at - CLOCKS_DIFFER).timestamp())
-    found = client.v1.checkout.sessions.list({"customer": customer, "created": {"gte": since}, "limit": MAX_SESSIONS})
-    return next((_page(session) for session in found.data if session.client_reference_id == purchase.id), None)
+    sessions = client.v1.checkout.sessions.list(
+        {"customer": customer, "created": {"gte": since}, "limit": MAX_SESSIONS}
+    )
+    return next((_page(session) for session in sessions.data if session.client_reference_id == purchase.id), None)
 
 
 def _page(session: stripe.checkout.Session) -> CheckoutPage:
@@ -140,7 +141,7 @@ def _page(session: stripe.checkout.Session) -> CheckoutPage:
 def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> dict[str, Any]:
     methods = [name for name in config.payment_methods if purchase.currency == "brl" or name not in OPTIONS]
     metadata = {METADATA_ACCOUNT: purchase.account, METADATA_PURCHASE: purchase.id, METADATA_STACK: config.stack}
-    back, language = _way_back(purchase, config), language_file(purchase.language)
+    return_url, language = _way_back(purchase, config), language_file(purchase.language)
     return {
         "mode": "payment",
         "line_items": [
@@ -163,14 +164,14 @@ def _parameters(purchase: Purchase, customer: str, config: CheckoutConfig) -> di
         "payment_intent_data": {"metadata": metadata},
         "customer": customer,
         "locale": language.payment_locale,
-        # Also after a boleto that nobody has paid yet: Stripe takes this address before anybody chooses how to pay.
-        "success_url": f"{back}completed",
-        "cancel_url": f"{back}cancelled",
+        # Stripe also uses this address after a customer chose a boleto, which isn't paid yet.
+        "success_url": f"{return_url}completed",
+        "cancel_url": f"{return_url}cancelled",
     }
 
 
 def _way_back(purchase: Purchase, config: CheckoutConfig) -> str:
-    """Where the payment page leads back to, without the result at its end."""
+    """The address to which the payment page leads back, without the result at its end."""
     if config.purchases_url is not None:
         return f"{config.purchases_url}/{purchase.id}?result="
     separator = "&" if "?" in config.return_url else "?"

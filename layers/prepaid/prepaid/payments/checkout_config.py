@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutConfig:
-    """live: whether purchases take real money. stack: the name of this stack in the metadata of its sessions.
+    """How this stack sells. live: whether purchases take real money. stack: its name in the metadata of its sessions.
 
     payment_methods: Stripe's names; methods that accept only reais are offered only for packs in reais.
     return_url: where the customer returns to from the payment page; `purchase` and `result` are added to its query.
-    purchases_url: instead of return_url, for what the subscription page sells: where it shows its purchases.
+    purchases_url: replaces return_url for purchases on the subscription page: the address under which it shows them.
     """
 
     live: bool

@@ -45,7 +45,7 @@ REFUSALS = (
 # The most refunds or disputes read for one payment; Stripe allows fewer.
 MAX_REFUNDS = 100
 EVENTS_PAGE = 100
-# What a payment's next_action holds, by method: its details, and the field of the code in them.
+# Where a payment's next_action has the voucher, by method: the name of the details, and of the code in them.
 # https://docs.stripe.com/api/payment_intents/object#payment_intent_object-next_action
 VOUCHERS: tuple[tuple[Literal["pix", "boleto"], str, str], ...] = (
     ("pix", "pix_display_qr_code", "data"),
@@ -58,7 +58,7 @@ type Stripe = stripe.StripeClient
 
 @dataclass(frozen=True, slots=True)
 class SessionRef:
-    """A checkout session, and what its metadata names now; "" and None when it doesn't."""
+    """A checkout session, and the account, purchase and stack that its metadata names now; "" or None if it doesn't."""
 
     session: str
     account: str
@@ -102,7 +102,7 @@ def open_stripe(api_key: str, api_base: str, *, is_late: Callable[[], bool]) -> 
 
 @cache
 def connection() -> stripe.HTTPClient:
-    """What all clients send their requests through: it keeps its connection open."""
+    """The HTTP client that all Stripe clients share. It keeps its connections open."""
     return stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS))
 
 
@@ -132,10 +132,10 @@ def payment_status_of(
     progress = _progress(session, failed=failed)
     if progress is None:
         return None
-    account, purchase, named = _named_in(session.to_dict())
+    account, purchase, named_stack = _named_in(session.to_dict())
     payment = session.payment_intent
     payment = payment if isinstance(payment, str) or payment is None else payment.id
-    paid = progress == "paid" and payment is not None
+    is_paid = progress == "paid" and payment is not None
     with translate_errors():
         return PaymentStatus(
             progress=progress,
@@ -148,11 +148,11 @@ def payment_status_of(
             mode=session.mode,
             quantity=sum(item.quantity or 0 for item in session.line_items.data) if session.line_items else 0,
             # A session that lost its stack's name is judged by its purchase's record alone.
-            other_stack=named if named is not None and named != stack else "",
+            other_stack=named_stack if named_stack is not None and named_stack != stack else "",
             payment=payment,
             voucher=_voucher(client, payment) if progress == "awaiting_payment" and payment else None,
-            refunded=_refunded(client, payment) if paid and payment else 0,
-            disputed=_disputed(client, payment) if paid and payment else 0,
+            refunded=_refunded(client, payment) if is_paid and payment else 0,
+            disputed=_disputed(client, payment) if is_paid and payment else 0,
         )
 
 
@@ -165,7 +165,7 @@ def find_session_of_payment(client: stripe.StripeClient, payment: str) -> Sessio
         try:
             sessions = client.v1.checkout.sessions.list({"payment_intent": payment, "limit": 1})
         except stripe.InvalidRequestError as error:
-            # A payment that this Stripe account doesn't have is none of ours: a retry would get the same error.
+            # A payment that this Stripe account doesn't have isn't ours, and a retry would get the same error.
             if _is_missing(error):
                 return None
             raise
@@ -184,12 +184,12 @@ def find_names_of_payment(client: stripe.StripeClient, payment: str) -> tuple[st
     """
     with translate_errors():
         try:
-            found = client.v1.payment_intents.retrieve(payment)
+            payment_intent = client.v1.payment_intents.retrieve(payment)
         except stripe.InvalidRequestError as error:
             if _is_missing(error):
                 return None
             raise
-    account, purchase, _ = _named_in(found.to_dict())
+    account, purchase, _ = _named_in(payment_intent.to_dict())
     return (account, purchase) if account and purchase else None
 
 
@@ -224,9 +224,9 @@ def _is_missing(error: stripe.InvalidRequestError) -> bool:
     return error.code == MISSING and OTHER_MODE not in str(error)
 
 
-def _named_in(thing: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+def _named_in(stripe_object: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
     """The account, purchase and stack in an object's metadata."""
-    metadata = thing.get("metadata")
+    metadata = stripe_object.get("metadata")
     return (
         metadata_value(metadata, METADATA_ACCOUNT),
         metadata_value(metadata, METADATA_PURCHASE),
@@ -236,12 +236,12 @@ def _named_in(thing: dict[str, Any]) -> tuple[str | None, str | None, str | None
 
 def _voucher(client: stripe.StripeClient, payment: str) -> Voucher | None:
     """The Pix code or boleto that the customer received; None if the payment shows neither."""
-    shown: dict[str, Any] = client.v1.payment_intents.retrieve(payment).to_dict().get("next_action") or {}
+    next_action: dict[str, Any] = client.v1.payment_intents.retrieve(payment).to_dict().get("next_action") or {}
     for method, details, code in VOUCHERS:
-        found = shown.get(details) or {}
-        if found.get(code) and found.get("expires_at"):
-            expires_at = datetime.fromtimestamp(found["expires_at"], UTC)
-            return Voucher(method=method, code=found[code], expires_at=expires_at, pdf=found.get("pdf"))
+        fields = next_action.get(details) or {}
+        if fields.get(code) and fields.get("expires_at"):
+            expires_at = datetime.fromtimestamp(fields["expires_at"], UTC)
+            return Voucher(method=method, code=fields[code], expires_at=expires_at, pdf=fields.get("pdf"))
     return None
 
 

@@ -1,4 +1,4 @@
-"""A platform's own colour on the page: which text it carries, and where it is too pale or too dark to be used."""
+"""A platform's own colour on the page: the text colour on it, and where it is too pale or too dark to be read."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +10,7 @@ INK_ON_PALE, INK_ON_DARK = "#000000", "#ffffff"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """portal.css's colours for light or dark: every background on which words in the accent's colour stand."""
+    """The colours of portal.css for light or dark. backgrounds: all on which text in the accent's colour appears."""
 
     ink: str
     backgrounds: tuple[str, ...]
@@ -22,9 +22,9 @@ DARK = Scheme(ink="#eceef1", backgrounds=("#131518", "#1c1f24", "#3a2f14", "#422
 
 @cache
 def accent_css(light: str, dark: str) -> str:
-    """The rule that puts a platform's colours, such as #14614b, in the place of the page's own.
+    """The CSS rule that replaces the page's own colours by a platform's, such as #14614b.
 
-    Buttons always have the colour, with black or white words. Links and drawings have it only where it can be read.
+    Buttons always have the colour, with black or white text. Links and drawings have it only where it is readable.
     """
     pairs = {
         "--accent": (light, dark),
@@ -47,13 +47,13 @@ def _ink_on(colour: str) -> str:
 
 
 def _readable(colour: str, scheme: Scheme) -> str:
-    least = min(contrast(colour, background) for background in scheme.backgrounds)
-    return colour if least >= LEAST_CONTRAST else scheme.ink
+    lowest_contrast = min(contrast(colour, background) for background in scheme.backgrounds)
+    return colour if lowest_contrast >= LEAST_CONTRAST else scheme.ink
 
 
 def _luminance(colour: str) -> float:
     """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
-    red, green, blue = (_linear(int(colour[place : place + 2], 16) / 255) for place in (1, 3, 5))
+    red, green, blue = (_linear(int(colour[start : start + 2], 16) / 255) for start in (1, 3, 5))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 

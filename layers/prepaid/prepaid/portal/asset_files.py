@@ -1,4 +1,4 @@
-"""GET /portal/assets/{name}: the stylesheet and the script. Browsers keep them forever: the name changes instead."""
+"""GET /portal/assets/{name}: the stylesheet and the script. Browsers keep them forever, as their names have a hash."""
 
 from prepaid.api.http.problems import RouteNotFound
 from prepaid.api.http.requests import Request

@@ -1,8 +1,8 @@
 """/portal/buy: the packs side by side, and the form that leads to the payment page.
 
-The form carries a nonce. The purchase's idempotency key derives from the nonce and the pack: a double click is one
-purchase, and Back and another pack is another one. The manager session that opened together with the page pays for one
-purchase; from then on, the form asks for the manager's code.
+The form carries a nonce. The purchase's idempotency key derives from the nonce and the pack: a double click makes one
+purchase; going back and choosing another pack makes another. The manager session that opened together with the portal
+session approves one purchase; after that, the form asks for the manager's code.
 """
 
 import hmac
@@ -52,9 +52,10 @@ MAX_MISSING = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A pack as the page shows it. lasts: at the account's recent use; None when unknown. beyond: it expires first.
+    """A pack as the page shows it. lasts: how long, at the account's recent use; None when unknown.
 
-    open: a purchase of the same pack whose payment isn't finished.
+    covers: whether it is the smallest pack that covers the missing credits. beyond: whether its credits would expire
+    before they are used. open: a purchase of the same pack whose payment isn't finished.
     """
 
     offer: Offer
@@ -160,7 +161,7 @@ def _packs_again(
 
 
 class _NoCode(Exception):
-    """The form asked for a code, and the typed text can't be one."""
+    """The typed text can't be a code."""
 
 
 FAILURES = (
@@ -262,7 +263,7 @@ def _credits_per_day(table: Table, visit: Visit) -> Fraction | None:
 
 
 def _has_first_session(visit: Visit, deps: Deps) -> bool:
-    """Whether the manager session that opened with the page can still pay for a purchase."""
+    """Whether the manager session that opened with the portal session can still approve a purchase."""
     try:
         session = require_session(deps.table, visit.account.id, first_manager_session(visit.token), now=visit.now)
     except SessionInvalid:

@@ -1,7 +1,7 @@
-"""Charts as SVG text. Their labels are HTML beside them: text inside a drawing shrinks with it on a phone.
+"""Charts as SVG text. Their labels are HTML beside them, because text inside a drawing shrinks with it on a phone.
 
-Every length is a share of the drawing, so a chart fills its place. Colours are classes of portal.css. The parts of a
-bar also have patterns, so that they differ without colour.
+Every length is a percentage of the drawing, so a chart fills its container. Colours are classes of portal.css. The
+parts of a bar also have patterns, so that they differ without colour.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def scale_top(highest: int) -> int:
 def stacked_bars(columns: Sequence[Sequence[int]], notes: Sequence[str], *, name: str, title: str, text: str) -> Chart:
     """Bars side by side. columns: the parts of each bar, lowest first, all >= 0.
 
-    notes: a pointer shows them, bar by bar. name: an id of the page, without spaces. title, text: for screen readers.
+    notes: tooltips, one for each bar. name: an id on the page, without spaces. title, text: for screen readers.
     """
     top = scale_top(max((sum(parts) for parts in columns), default=0))
     bars = Markup().join(
@@ -113,20 +113,23 @@ def _grid() -> Markup:
 
 
 def _bar(parts: Sequence[int], top: int, index: int, count: int) -> Markup:
-    bar, below = Markup(), 0
+    bar, top_of_part = Markup(), 0
     for part, value in enumerate(parts):
-        below += value
+        top_of_part += value
         if value:
-            place = Markup('x="{}" y="{}" width="{}" height="{}"').format(
-                _share(index + GAP, count), _share(top - below, top), _share(1 - 2 * GAP, count), _share(value, top)
+            geometry = Markup('x="{}" y="{}" width="{}" height="{}"').format(
+                _share(index + GAP, count),
+                _share(top - top_of_part, top),
+                _share(1 - 2 * GAP, count),
+                _share(value, top),
             )
-            bar += _painted(part, place)
+            bar += _painted(part, geometry)
     return bar
 
 
-def _painted(part: int, place: Markup) -> Markup:
-    colour = Markup('<rect class="part part-{}" {}/>').format(part, place)
-    hatched = Markup('<rect fill="url(#part-{})" {}/>').format(part, place) if PATTERNS[part] else Markup()
+def _painted(part: int, geometry: Markup) -> Markup:
+    colour = Markup('<rect class="part part-{}" {}/>').format(part, geometry)
+    hatched = Markup('<rect fill="url(#part-{})" {}/>').format(part, geometry) if PATTERNS[part] else Markup()
     return colour + hatched
 
 
@@ -140,5 +143,5 @@ def _area(values: Sequence[int], top: int) -> Markup:
     ).format(len(values), " ".join(f"{x:g},{100 - 100 * y / top:.2f}" for x, y in corners))
 
 
-def _share(part: float, whole: int) -> str:
-    return f"{100 * part / whole:.2f}%"
+def _share(part: float, total: int) -> str:
+    return f"{100 * part / total:.2f}%"

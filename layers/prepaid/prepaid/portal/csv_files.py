@@ -1,4 +1,4 @@
-"""CSV files for spreadsheets of the reader's language: Excel in Brazil separates by `;` and needs a byte order mark."""
+"""CSV files for spreadsheets in the reader's language: Excel in Brazil separates by `;` and needs a byte order mark."""
 
 import json
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from prepaid.portal.visits import Visit
 from prepaid.portal_config import PortalConfig
 
 MAX_LINES = 10_000
-# Lambda's response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
+# A Lambda response has at most 6,291,556 bytes of JSON, in which a letter beyond ASCII may take 6 bytes.
 MAX_FILE_BYTES = 5_500_000
 
 type Cells = Iterable[str | int | None]
@@ -37,13 +37,13 @@ def csv_response(
     return Response(status=200, body=body, headers=headers, cookies=(session_cookie(visit.token),))
 
 
-def within_bytes(rows: Iterable[Cells], most: int) -> list[Cells]:
+def within_bytes(rows: Iterable[Cells], max_bytes: int) -> list[Cells]:
     """The first rows, as many as fit into this many bytes of JSON."""
-    taken: list[Cells] = []
+    fitting: list[Cells] = []
     for row in rows:
         cells = list(row)
-        most -= len(json.dumps(cells))
-        if most < 0:
+        max_bytes -= len(json.dumps(cells))
+        if max_bytes < 0:
             break
-        taken.append(cells)
-    return taken
+        fitting.append(cells)
+    return fitting

@@ -1,6 +1,6 @@
-"""Every other request below /portal: of an address that the page doesn't have, or by another method.
+"""Every other request below /portal: for an address that the page doesn't have, or with another method.
 
-Without these routes, API Gateway itself would answer: with JSON, and without the page's security headers.
+Without these routes, API Gateway itself would respond: with JSON, and without the page's security headers.
 """
 
 import re
@@ -16,17 +16,17 @@ from prepaid.portal_config import PortalConfig
 
 
 def routes_around(pages: tuple[PageRoute, ...]) -> tuple[PageRoute, PageRoute]:
-    """The routes of whatever `pages` don't serve."""
+    """The routes for every request that `pages` don't serve."""
 
     def respond(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         """HEAD of a page: the headers of its GET. The address of a form: back to the first page. Else: not found."""
-        inner = request.path.get("proxy")
+        subpath = request.path.get("proxy")
         for page in pages if request.method in ("GET", "HEAD") else ():
-            found = _pattern(page).fullmatch(f"/portal/{inner}" if inner else "/portal")
-            if found and page.method == "GET":
-                return page.respond(replace(request, path=found.groupdict()), deps, portal)
-            if found and page.method == "POST":
-                # What a reload or a bookmark asks for after the form was sent.
+            match = _pattern(page).fullmatch(f"/portal/{subpath}" if subpath else "/portal")
+            if match and page.method == "GET":
+                return page.respond(replace(request, path=match.groupdict()), deps, portal)
+            if match and page.method == "POST":
+                # A reload or a bookmark of a form that was sent.
                 return redirect("/portal", portal)
         raise RouteNotFound("There is no such page.")
 

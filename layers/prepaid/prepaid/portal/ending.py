@@ -1,4 +1,4 @@
-"""The warning about credits that end soon: one for all lots, as urgent as the first of them."""
+"""The warning about credits that expire soon: one for all lots, as urgent as the first of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ LISTED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """days: the shortest time of DAYS within which credits end. ends: pairs of an end, as a lot's expires_at, and the
-    credits that end then, soonest first. more: credits that end later within thirty days."""
+    """The warning. days: the smallest of DAYS within which credits expire. ends: pairs of a lot's expires_at and the
+    credits that expire then, soonest first. more: credits that expire later within thirty days."""
 
     days: int
     ends: tuple[tuple[datetime, int], ...]
@@ -25,7 +25,7 @@ class Ending:
 
 
 def ending_soon(lots: Sequence[Lot], now: datetime, zone: str) -> Ending | None:
-    """The warning about the lots that end within thirty days, or None."""
+    """The warning about the lots that expire within thirty days, or None."""
     today = civil(now, zone).date()
     credits: Counter[datetime] = Counter()
     for lot in lots:
@@ -34,9 +34,9 @@ def ending_soon(lots: Sequence[Lot], now: datetime, zone: str) -> Ending | None:
     if not credits:
         return None
     ends = sorted(credits.items())
-    left = (last_usable_day(ends[0][0], zone) - today).days
+    days_left = (last_usable_day(ends[0][0], zone) - today).days
     return Ending(
-        days=next(days for days in DAYS if left <= days),
+        days=next(days for days in DAYS if days_left <= days),
         ends=tuple(ends[:LISTED]),
         more=sum(count for _, count in ends[LISTED:]),
     )

@@ -45,20 +45,22 @@ def submit_code(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         link = open_link(deps.table, _token_of(request), now=request.now)
     except PortalLinkUsed:
         if session_token(request):
-            # A second click, or Back: the session that the link opened is in this browser, or the page says it ended.
+            # A second click, or Back. This browser has the session that the link opened, or one that has ended.
             return redirect("/portal", portal)
         raise
     code = typed_code(fields)
     if code is None:
         return _form(link, deps, portal, status=422, problem="code_six_digits")
     try:
-        before = session_token(request)
-        entered = enter(deps.table, link, code, deps.codes(deps.table.deadline), now=request.now, instead_of=before)
+        previous_token = session_token(request)
+        entered = enter(
+            deps.table, link, code, deps.codes(deps.table.deadline), now=request.now, instead_of=previous_token
+        )
     except WrongCode as error:
         return _form(link, deps, portal, status=403, problem="code_wrong", tries_left=error.tries_left)
     except CodeLocked as error:
-        wait = error.retry_after_seconds
-        until, headers = request.now + timedelta(seconds=wait), {"Retry-After": str(wait)}
+        wait_seconds = error.retry_after_seconds
+        until, headers = request.now + timedelta(seconds=wait_seconds), {"Retry-After": str(wait_seconds)}
         return _form(link, deps, portal, status=429, problem="code_locked", locked_until=until, headers=headers)
     return redirect("/portal", portal, cookies=(session_cookie(entered.token),))
 
@@ -103,7 +105,7 @@ def _form(
     locked_until: datetime | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The code form, with what was wrong about the last code."""
+    """The code form. problem: the name of the text about the last code, if it was rejected."""
     terms, profile = read_account(deps.table, link.account)
     values = {
         "account_name": profile.name,
@@ -118,7 +120,7 @@ def _form(
 
 
 SHOW_CODE_FORM = PageRoute(method="GET", path="/portal/enter/{token}", respond=show_code_form)
-# Link previews and scanners ask with HEAD first.
+# Link previews and scanners send HEAD first.
 SHOW_CODE_FORM_HEAD = PageRoute(method="HEAD", path="/portal/enter/{token}", respond=show_code_form)
 SUBMIT_CODE = PageRoute(method="POST", path="/portal/enter/{token}", respond=submit_code)
 LEAVE = PageRoute(method="POST", path="/portal/leave", respond=leave)

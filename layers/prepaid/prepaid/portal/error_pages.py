@@ -1,4 +1,4 @@
-"""Pages for errors: what happened, in the reader's language, and the way on: to the page's tabs or to the platform."""
+"""Pages for errors: what happened, in the reader's language, with links to the page's tabs or to the platform."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ PAGES = {
     "portal_session_ended": "session_ended",
     "payments_unavailable": "busy",
 }
-# What a manager can do something about: it is shown within the session's frame.
+# Errors that a manager can do something about. They are shown within the session's frame.
 IN_SESSION = ("forbidden", "invalid", "not_found")
 # An error page doesn't wait longer for the session.
 SECONDS = 1.0
@@ -40,27 +40,27 @@ SECONDS = 1.0
 
 def error_page(error: Exception, event: Mapping[str, Any], deps: Deps, portal: PortalConfig) -> Response:
     """The page of an error. It reveals nothing about an unexpected error."""
-    problem, what = problem_response(error), PAGES.get(code_of(error), "internal")
+    problem, page_name = problem_response(error), PAGES.get(code_of(error), "internal")
     headers = {name: value for name, value in problem.headers.items() if name != "Content-Type"}
     # Without its body, which may be the error.
     request = request_from({**event, "body": ""}, deps.clock(), 0)
     deps = with_earlier_deadline(deps, SECONDS)
-    answer = _in_session(what, request, deps, portal) if what in IN_SESSION else None
-    if answer is None:
+    response = _in_session(page_name, request, deps, portal) if page_name in IN_SESSION else None
+    if response is None:
         language, return_url = _reader(error, request, deps, portal)
-        values = {"what": what, "return_url": return_url, "request_id": request.id}
+        values = {"what": page_name, "return_url": return_url, "request_id": request.id}
         body = render("error.html", language, "UTC", values, portal)
-        answer = html(body, portal)
-    return replace(answer, status=problem.status, headers={**answer.headers, **headers})
+        response = html(body, portal)
+    return replace(response, status=problem.status, headers={**response.headers, **headers})
 
 
-def _in_session(what: str, request: Request, deps: Deps, portal: PortalConfig) -> Response | None:
+def _in_session(page_name: str, request: Request, deps: Deps, portal: PortalConfig) -> Response | None:
     """The page within the frame of the open session; None without one."""
     try:
         visit = visit_of(request, deps)
     except (PortalSessionEnded, Busy):
         return None
-    values = {"tab": None, "here": "/portal", "what": what, "request_id": request.id}
+    values = {"tab": None, "here": "/portal", "what": page_name, "request_id": request.id}
     return page("error_in_session.html", visit, portal, values)
 
 
@@ -68,9 +68,9 @@ def _reader(error: Exception, request: Request, deps: Deps, portal: PortalConfig
     """The reader's language, and the way back to the platform."""
     if isinstance(error, PortalLinkUsed):
         return error.language, error.return_url
-    # The page of a link that isn't known must not differ by a session. A database that is busy isn't asked again.
-    known = not isinstance(error, PortalLinkInvalid | Unavailable)
-    session = _session_of(request, deps) if known else None
+    # The page of an unknown link must not depend on a session, and a busy database isn't read again.
+    may_read_session = not isinstance(error, PortalLinkInvalid | Unavailable)
+    session = _session_of(request, deps) if may_read_session else None
     if session:
         return session.language, session.return_url
     return accepted_language(request.headers.get("accept-language", "")), portal.return_url

@@ -41,10 +41,10 @@ def unit_price(amount: Fraction, currency: str, language: str) -> str:
 
 
 def _money(scaled: int, digits: int, currency: str, language: str) -> str:
-    """scaled: the amount, >= 0, without its decimal separator. digits: those behind it."""
+    """An amount >= 0. scaled: the amount without its decimal separator. digits: how many of its digits follow it."""
     formats = _formats(language)
-    whole, part = divmod(scaled, 10**digits)
-    amount = number(whole, language) + (f"{formats.decimal}{part:0{digits}d}" if digits else "")
+    units, decimals = divmod(scaled, 10**digits)
+    amount = number(units, language) + (f"{formats.decimal}{decimals:0{digits}d}" if digits else "")
     pattern = formats.money if currency in SYMBOLS else formats.money_by_code
     return pattern.format(symbol=SYMBOLS.get(currency, currency.upper()), amount=amount)
 

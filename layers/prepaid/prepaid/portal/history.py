@@ -55,14 +55,14 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterForm:
-    """The filter form's fields. chosen: the filled-in filters by name. wrong: those that are no date.
+    """The filter form's fields. chosen: the filled-in filters by name. invalid: those that are not a date.
 
     before: the number below which the page starts.
     """
 
     chosen: Mapping[str, str]
     filters: Filters
-    wrong: tuple[str, ...]
+    invalid: tuple[str, ...]
     before: int | None
 
 
@@ -70,24 +70,24 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
     """GET /portal/history."""
     visit = visit_of(request, deps)
     form = _read_form(request.query, visit.zone)
-    if request.query.get("download") == "csv" and not form.wrong:
+    if request.query.get("download") == "csv" and not form.invalid:
         return _file(deps.table, visit, form, portal)
-    found = EntryPage((), None) if form.wrong else read_lines(deps.table, visit.account.id, form, LINES)
+    entry_page = EntryPage((), None) if form.invalid else read_lines(deps.table, visit.account.id, form, LINES)
     values = {
         "tab": "history",
         "here": _address(form.chosen, before=form.before),
         "form": form,
-        "chosen": () if form.wrong else list(_named(form.chosen, visit)),
+        "chosen": () if form.invalid else list(_named(form.chosen, visit)),
         "types": get_args(EntryType),
         "sources": get_args(Source),
         "features": _features(visit, form.chosen.get("feature")),
-        "entries": found.entries,
+        "entries": entry_page.entries,
         "newest": _address(form.chosen) if form.before else None,
-        "older": _address(form.chosen, before=found.before) if found.before else None,
-        "hidden_by": _hiding(deps.table, visit, form) if not (found.entries or form.wrong) else (),
+        "older": _address(form.chosen, before=entry_page.before) if entry_page.before else None,
+        "hidden_by": _hiding(deps.table, visit, form) if not (entry_page.entries or form.invalid) else (),
         "lot_number": lot_number,
     }
-    return page("history.html", visit, portal, values, status=422 if form.wrong else 200)
+    return page("history.html", visit, portal, values, status=422 if form.invalid else 200)
 
 
 def read_matching(table: Table, account_id: str, form: FilterForm, limit: int) -> EntryPage:
@@ -97,7 +97,7 @@ def read_matching(table: Table, account_id: str, form: FilterForm, limit: int) -
 
 
 def read_lines(table: Table, account_id: str, form: FilterForm, limit: int) -> EntryPage:
-    """Like read_matching, without the entries that move nothing, unless their type is asked for."""
+    """Like read_matching, but without entries that move nothing, unless the filter names their type."""
     bounds = entry_range(table, account_id, form.filters, form.before)
     shown = is_shown if form.filters.type is None else None
     return read_between(table, account_id, form.filters, bounds, limit, shown=shown)
@@ -121,13 +121,13 @@ def read_between(
     before = last + 1
     while before > first and len(entries) < limit:
         try:
-            found = read_page(table, account_id, filters, first, before - 1, limit - len(entries))
+            entry_page = read_page(table, account_id, filters, first, before - 1, limit - len(entries))
         except Busy:
             if before > last:
                 raise
             break
-        entries += (entry for entry in found.entries if shown is None or shown(entry))
-        before = found.before or first
+        entries += (entry for entry in entry_page.entries if shown is None or shown(entry))
+        before = entry_page.before or first
     return EntryPage(tuple(entries), before if before > first else None)
 
 
@@ -155,12 +155,12 @@ def _read_form(query: Mapping[str, str], zone: str) -> FilterForm:
         customer=texts.get("customer"),
         reference=texts.get("reference"),
     )
-    wrong = tuple(name for name, day in days.items() if day is None)
-    return FilterForm(chosen=chosen, filters=filters, wrong=wrong, before=int(before) if before else None)
+    invalid = tuple(name for name, day in days.items() if day is None)
+    return FilterForm(chosen=chosen, filters=filters, invalid=invalid, before=int(before) if before else None)
 
 
 def _named(chosen: Mapping[str, str], visit: Visit) -> Iterator[str]:
-    """The filters in words, for the closed form."""
+    """The chosen filters as texts, which the page shows while the form is closed."""
     language = visit.session.language
     texts = texts_of(language)
     for name, value in chosen.items():
@@ -187,26 +187,26 @@ def _address(chosen: Mapping[str, str], *, before: int | None = None) -> str:
 
 
 def _hiding(table: Table, visit: Visit, form: FilterForm) -> list[tuple[str, str]]:
-    """The filters without which there are lines, each with the address without it; the period counts as one."""
-    found = []
+    """The filters that hide all lines, each with the page's address without it. The period counts as one filter."""
+    hiding = []
     for names in (("type",), ("feature",), ("source",), ("customer",), ("reference",), ("from", "to")):
         chosen = {name: value for name, value in form.chosen.items() if name not in names}
         if len(chosen) == len(form.chosen):
             continue
-        less = replace(_read_form(chosen, visit.zone), before=form.before)
-        if read_lines(table, visit.account.id, less, 1).entries:
-            found.append((names[0], _address(chosen)))
-    return found
+        without_filter = replace(_read_form(chosen, visit.zone), before=form.before)
+        if read_lines(table, visit.account.id, without_filter, 1).entries:
+            hiding.append((names[0], _address(chosen)))
+    return hiding
 
 
 def _file(table: Table, visit: Visit, form: FilterForm, portal: PortalConfig) -> Response:
-    """The whole filtered range as CSV, up to 10,000 lines. A file that isn't whole says so in its last line."""
+    """The whole filtered range as CSV, up to 10,000 lines. If the file isn't complete, its last line says so."""
     language = visit.session.language
-    found = read_matching(table, visit.account.id, replace(form, before=None), MAX_LINES)
-    rows = within_bytes((cells_of(entry, visit, portal.name) for entry in found.entries), MAX_FILE_BYTES)
-    if found.before or len(rows) < len(found.entries):
-        last = formats.table_time(civil(found.entries[len(rows) - 1].at, visit.zone), language) if rows else ""
-        rows.append([texts_of(language)["csv.incomplete"].format(last=last)])
+    entry_page = read_matching(table, visit.account.id, replace(form, before=None), MAX_LINES)
+    rows = within_bytes((cells_of(entry, visit, portal.name) for entry in entry_page.entries), MAX_FILE_BYTES)
+    if entry_page.before or len(rows) < len(entry_page.entries):
+        oldest = formats.table_time(civil(entry_page.entries[len(rows) - 1].at, visit.zone), language) if rows else ""
+        rows.append([texts_of(language)["csv.incomplete"].format(last=oldest)])
     return csv_response(visit, portal, _file_name(visit, form), COLUMNS, rows)
 
 
@@ -231,8 +231,8 @@ def cells_of(entry: Entry, visit: Visit, platform: str) -> Iterator[str | int | 
     lots = [f"{lot_number(draw.lot)}: {draw.credits}" for draw in lot_draws(entry)]
     yield " / ".join(lots) or None
     yield entry.purchase
-    asked = asked_by(entry)
-    yield platform if platform and asked == "lines.by_platform" else texts[asked]
+    requester = asked_by(entry)
+    yield platform if platform and requester == "lines.by_platform" else texts[requester]
     yield " / ".join(map(str, earlier_lines(entry))) or None
 
 

@@ -15,9 +15,9 @@ def texts_of(language: str) -> Texts:
 def accepted_language(header: str) -> str:
     """The first language of an Accept-Language header that the page has; else the default. Preferences by q are
     ignored, because browsers list languages in order."""
-    for part in header.split(","):
-        wanted = part.partition(";")[0].strip().lower()
+    for element in header.split(","):
+        tag = element.partition(";")[0].strip().lower()
         for language in LANGUAGES:
-            if wanted and language.lower().split("-")[0] == wanted.split("-")[0]:
+            if tag and language.lower().split("-")[0] == tag.split("-")[0]:
                 return language
     return DEFAULT

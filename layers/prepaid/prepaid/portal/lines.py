@@ -9,18 +9,19 @@ from prepaid.core.ledger import SERVICE
 from prepaid.core.purchase import ACTOR
 
 MONEY_BACK = ("refund", "dispute")
-# The client that the page's purchases name.
+# The actor of purchases on the page.
 THIS_PAGE = "portal"
-# The names of the texts for those who ask besides the platform's clients, whose ids say nothing to people.
+# The names of the texts for actors that aren't the platform's clients. A client's id means nothing to people.
 ASKED_BY = {SERVICE: "lines.by_itself", THIS_PAGE: "lines.by_page", ACTOR: "lines.by_provider"}
-# How the ledger's own note of a change of the terms names one of the status.
+# A change of the status, in the description that the ledger writes for a change of the terms.
 STATUS_CHANGE = re.compile(rf"\bstatus (?:{'|'.join(get_args(Status))}) to ({'|'.join(get_args(Status))})$")
 
 
 def is_shown(entry: Entry) -> bool:
-    """Whether people see the entry as a line: it moves credits or quota, or records a use, a hold or the opening.
+    """Whether the history shows the entry as a line: it moves credits or quota, or records a use, a hold or the
+    opening.
 
-    Changes of other terms are entries too, and move nothing.
+    Entries that only change other terms move nothing, so they are hidden.
     """
     moves = entry.credits or entry.quotas or entry.owed
     return bool(moves or entry.holds) or entry.feature is not None or entry.number == 1
@@ -33,7 +34,7 @@ def new_status(entry: Entry) -> str | None:
 
 
 def line_name(entry: Entry) -> str:
-    """The name of the text that says what the entry is."""
+    """The name of the text for the entry's type."""
     if entry.number == 1:
         return "type.opened"
     if entry.type in MONEY_BACK and (entry.credits > 0 or entry.owed < 0):
@@ -45,18 +46,18 @@ def line_name(entry: Entry) -> str:
 
 
 def line_details(entry: Entry) -> tuple[str, ...]:
-    """The words that the platform gave for the entry. The service's own notes in `description` are for operators."""
+    """The platform's own texts of the entry. Descriptions that the service writes are for operators."""
     description = entry.description if entry.type not in ("purchase", "plan_change") else None
     return tuple(text for text in (description, entry.customer, entry.reference) if text)
 
 
 def asked_by(entry: Entry) -> str:
-    """The name of the text that says who asked for the entry."""
+    """The name of the text for the entry's actor."""
     return ASKED_BY.get(entry.actor, "lines.by_platform")
 
 
 def lot_draws(entry: Entry) -> tuple[LotDraw, ...]:
-    """The lots that the entry itself moved. What a capture spent left them with the hold; only the rest moves."""
+    """The entry's own draws from lots. For a capture these are what returned: its hold had drawn the spent credits."""
     draws = entry.returned if entry.type == "capture" else entry.draws
     return tuple(draw for draw in draws if isinstance(draw, LotDraw))
 

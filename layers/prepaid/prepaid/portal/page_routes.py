@@ -1,4 +1,4 @@
-"""Routes of the page: each returns a page, and so does each of its errors."""
+"""Routes of the page. Each returns a page, also for its errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from prepaid.portal_config import PortalConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRoute:
-    """A route of the page. respond: called with the page's own configuration. deadline_seconds: as of a Route."""
+    """A route of the page. respond: called with the page's own configuration. deadline_seconds: as in Route."""
 
     method: Literal["GET", "HEAD", "POST", "ANY"]
     path: str

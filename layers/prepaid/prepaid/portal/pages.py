@@ -19,7 +19,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_FIELDS = 20
 CODE = re.compile(r"[0-9]{6}", re.ASCII)
-# What people type between the digits of a code, and what copying adds.
+# Characters that people type, or copying adds, between the digits of a code.
 BETWEEN_DIGITS = re.compile(r"[\s.\-\u200b\u00a0]+")
 
 
@@ -41,15 +41,15 @@ def html(
 
 
 def redirect(path: str, portal: PortalConfig, *, cookies: tuple[str, ...] = ()) -> Response:
-    """The browser's way from a form to the page that follows it. A reload then doesn't send the form again."""
+    """A redirect from a form to the page after it, so that a reload doesn't send the form again."""
     headers = {**security_headers(portal), "Location": path, "Content-Type": "text/html; charset=utf-8"}
     link = f'<!doctype html><title>303</title><a href="{escape(path)}">{escape(path)}</a>'
     return Response(status=303, body=link, headers=headers, cookies=cookies)
 
 
 def security_headers(portal: PortalConfig) -> dict[str, str]:
-    """The headers of every answer of the page. CSP: https://owasp.org/www-project-secure-headers/."""
-    # The pictures themselves, and nothing else of their site.
+    """The headers of every response of the page. CSP: https://owasp.org/www-project-secure-headers/."""
+    # Only the pictures themselves, not everything at their site.
     logos = [f" {logo}" for logo in (portal.logo, portal.logo_dark) if logo and not logo.startswith("/")]
     # Chromium applies form-action to the redirect after a form as well, so it must name the payment page.
     policy = (
@@ -73,9 +73,9 @@ def security_headers(portal: PortalConfig) -> dict[str, str]:
 
 def session_token(request: Request) -> str | None:
     """The token in the session's cookie; None without one."""
-    # AWS sends cookies in a list of their own, an emulator in the header.
-    sent = request.cookies or tuple(request.headers.get("cookie", "").split(";"))
-    for cookie in sent:
+    # API Gateway sends cookies in a separate list, the emulator in the header.
+    cookies = request.cookies or tuple(request.headers.get("cookie", "").split(";"))
+    for cookie in cookies:
         name, _, value = cookie.strip().partition("=")
         if name == COOKIE and TOKEN.fullmatch(value):
             return value
@@ -88,7 +88,7 @@ def session_cookie(token: str) -> str:
 
 
 def ended_cookie() -> str:
-    """The cookie that removes the session's."""
+    """The cookie that deletes the session's cookie."""
     return _cookie("", 0)
 
 
@@ -127,8 +127,8 @@ def _check_same_origin(request: Request, portal: PortalConfig) -> None:
         if site != "same-origin":
             raise Forbidden("This form was sent by another site.")
         return
-    own = portal.url or f"https://{request.domain}"
-    if request.headers.get("origin") != own:
+    origin = portal.url or f"https://{request.domain}"
+    if request.headers.get("origin") != origin:
         raise Forbidden("This form was sent by another site.")
 
 
@@ -139,7 +139,7 @@ def typed_code(fields: Mapping[str, str]) -> str | None:
 
 
 def form_token(token: str, form: str) -> str:
-    """The token that a form of this session carries, as a second lock against other sites' forms."""
+    """The token that this session's forms carry: a second protection against forms of other sites."""
     return hmac.digest(token.encode(), f"form\n{form}".encode(), "sha256").hex()
 
 

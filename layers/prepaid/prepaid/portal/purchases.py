@@ -1,4 +1,4 @@
-"""/portal/purchases/{id}: what a purchase waits for, and what became of it.
+"""/portal/purchases/{id}: a purchase's state, and how to pay it while it is pending.
 
 Stripe doesn't redirect after a Pix payment, so the page shows the code itself and checks for the payment: by its
 script, or by reloading itself.
@@ -31,7 +31,7 @@ WEB_ADDRESS = re.compile(r"https?://", re.ASCII)
 
 
 def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
-    """GET /portal/purchases/{id}. `result` in the query: the payment page's result, which only chooses the text."""
+    """GET /portal/purchases/{id}. `result` in the query: the result of the payment page; it only selects a text."""
     signed = signed_in(request, deps)
     # Read before the rest: if the payment arrives meanwhile, the balance must not be older than the purchase.
     purchase = _find(deps.table, signed.session.account, request)
@@ -52,8 +52,8 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         "voucher_pdf": voucher.pdf if voucher and WEB_ADDRESS.match(voucher.pdf or "") else None,
         "available": visit.account.available,
         "boleto_days": BOLETO_DAYS,
-        # The page itself shows the state of this one.
-        "pending": [other for other in visit.pending if other.id != purchase.id],
+        # Except this purchase, whose state the page shows anyway.
+        "pending": [pending_purchase for pending_purchase in visit.pending if pending_purchase.id != purchase.id],
     }
     return page("purchase.html", visit, portal, values)
 
@@ -76,7 +76,7 @@ def _is_same_day(first: datetime, second: datetime, zone: str) -> bool:
 
 
 def _readable(voucher: Voucher) -> str:
-    """A boleto's number in the groups that banks print; what isn't such a number stays as it is."""
+    """The voucher's code; a boleto's number in the groups that banks print."""
     groups = BOLETO_NUMBER.fullmatch(voucher.code) if voucher.method == "boleto" else None
     return "{}.{} {}.{} {}.{} {} {}".format(*groups.groups()) if groups else voucher.code
 

@@ -1,4 +1,4 @@
-"""QR codes, drawn as SVG in the page: an image from Stripe would show it each visit."""
+"""QR codes as SVG within the page. An image from Stripe would tell Stripe about each visit."""
 
 from markupsafe import Markup
 

@@ -1,4 +1,4 @@
-"""Renders templates: Jinja2, escaping on, in the account's language and time zone."""
+"""Renders Jinja2 templates, with escaping, in the session's language and the account's time zone."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -24,13 +24,13 @@ ROOM = Path(__file__).parent
 # The layer's build compiles the templates: a cold start then doesn't parse them.
 COMPILED = ROOM / "compiled"
 STYLESHEET = "portal.css"
-# Comments on lines of their own, and indentation: a browser needs neither.
+# Comments on lines of their own, and indentation. A browser needs neither.
 FOR_READERS = re.compile(r"^[ \t]*//[^\n]*\n|^[ \t]*/\*[^*]*\*/\n|^[ \t]+", re.MULTILINE)
 
 
 @cache
 def templates() -> "Environment":
-    """The templates and how they are read."""
+    """The Jinja2 environment with the page's templates."""
     # Imported here because the function that sells imports this module, and most of its responses are JSON.
     from jinja2 import BaseLoader, Environment, FileSystemLoader, ModuleLoader, StrictUndefined  # noqa: PLC0415
 
@@ -56,8 +56,8 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
     """The page of a template."""
     texts = texts_of(language)
 
-    def text(name: str, **named: Any) -> str:
-        return texts[name].format(**named)
+    def text(name: str, **placeholders: Any) -> str:
+        return texts[name].format(**placeholders)
 
     return (
         templates()
@@ -89,9 +89,9 @@ def render(template: str, language: str, zone: str, values: Mapping[str, Any], p
     )
 
 
-def _last_use(expires_at: datetime, zone: str, language: str, written: Callable[[date, str], str]) -> str:
-    """The last day of a lot. A lot that ends within a day shows the time as well."""
+def _last_use(expires_at: datetime, zone: str, language: str, format_date: Callable[[date, str], str]) -> str:
+    """The last day of a lot. If the lot expires at another time than midnight, its last day and time."""
     end = civil(expires_at, zone)
     if day_start(end.date(), zone) == expires_at:
-        return written(last_usable_day(expires_at, zone), language)
-    return f"{written(end.date(), language)}, {formats.time_of_day(end.time(), language)}"
+        return format_date(last_usable_day(expires_at, zone), language)
+    return f"{format_date(end.date(), language)}, {formats.time_of_day(end.time(), language)}"

@@ -1,4 +1,4 @@
-"""GET /portal/reports: a month's statement, and the service report of one feature; each also as a file."""
+"""GET /portal/reports: a month's statement, and the service report of one feature. Both can be downloaded."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -57,9 +57,9 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         name = _file_name("csv.statement", visit, statement)
         return csv_response(visit, portal, name, STATEMENT_COLUMNS, statement_cells(statement, visit))
     feature = _feature(visit, statement, request.query)
-    entries, whole = _uses(table, visit, statement, feature)
+    entries, is_complete = _uses(table, visit, statement, feature)
     if download == "services":
-        return _services_file(visit, portal, statement, entries, whole=whole)
+        return _services_file(visit, portal, statement, entries, is_complete=is_complete)
     values = {
         "tab": "reports",
         "here": f"/portal/reports?month={statement.month:%Y-%m}&feature={feature}",
@@ -71,7 +71,7 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         "features": [feature.id for feature in visit.catalog.features],
         "feature": feature,
         "report": service_report(entries),
-        "whole": whole,
+        "whole": is_complete,
         "top": TOP_CUSTOMERS,
         "entries": entries[:LINES],
         "more": len(entries) > LINES,
@@ -81,7 +81,7 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
 
 
 def _statement(table: Table, visit: Visit, span: Span, query: Mapping[str, str]) -> Statement:
-    """The statement of the month asked for, or of the current one. Raises RouteNotFound, Busy."""
+    """The statement of the month in the query, or of the current month. Raises RouteNotFound, Busy."""
     month = query.get("month") or f"{civil(visit.now, visit.zone):%Y-%m}"
     if not MONTH.fullmatch(month):
         raise RouteNotFound("There is no such month.")
@@ -102,9 +102,9 @@ def _months(opened: Entry, visit: Visit) -> list[date]:
 
 
 def _moved(statement: Statement) -> list[tuple[str, int]]:
-    """The movements of the statement. Uses by feature take the place of "spent", less what was reversed.
+    """The movements of the statement. The page shows uses by feature, less reversals, for "spent".
 
-    Those that are rare are left out when they are zero.
+    Rare movements are left out when they are zero.
     """
     always = {"purchased", "promotional", "returned", "spent", "expired", "taken_back"}
     moved = asdict(statement.moved)
@@ -134,26 +134,26 @@ def statement_cells(statement: Statement, visit: Visit) -> Iterator[Cells]:
 
 
 def _feature(visit: Visit, statement: Statement, query: Mapping[str, str]) -> str:
-    """The feature asked for; else the one that the month used most, or the catalog's first."""
+    """The feature in the query; else the month's most used one, or the catalog's first."""
     features = [feature.id for feature in visit.catalog.features]
     if "feature" in query:
         if query["feature"] not in features:
             raise RouteNotFound("There is no such feature.")
         return query["feature"]
-    most = max(statement.uses, key=lambda use: use.units, default=None)
-    return most.feature if most else features[0]
+    most_used = max(statement.uses, key=lambda use: use.units, default=None)
+    return most_used.feature if most_used else features[0]
 
 
 def _uses(table: Table, visit: Visit, statement: Statement, feature: str) -> tuple[tuple[Entry, ...], bool]:
-    """The month's uses of a feature and their reversals, newest first, at most 10,000, and whether these are all.
+    """The month's uses and reversals of a feature, newest first, at most 10,000; and whether these are all of them.
 
     Raises Busy.
     """
     filters = Filters(type=None, feature=feature, source=None, since=None, until=None)
     first = statement.last_entry - statement.entries + 1
     bounds = (first, statement.last_entry)
-    found = read_between(table, visit.account.id, filters, bounds, MAX_LINES, shown=_is_use)
-    return found.entries, found.before is None
+    entry_page = read_between(table, visit.account.id, filters, bounds, MAX_LINES, shown=_is_use)
+    return entry_page.entries, entry_page.before is None
 
 
 def _is_use(entry: Entry) -> bool:
@@ -162,13 +162,13 @@ def _is_use(entry: Entry) -> bool:
 
 
 def _services_file(
-    visit: Visit, portal: PortalConfig, statement: Statement, entries: tuple[Entry, ...], *, whole: bool
+    visit: Visit, portal: PortalConfig, statement: Statement, entries: tuple[Entry, ...], *, is_complete: bool
 ) -> Response:
     language = visit.session.language
     rows = within_bytes((service_cells(entry, visit) for entry in entries), MAX_FILE_BYTES)
-    if not whole or len(rows) < len(entries):
-        last = formats.table_time(civil(entries[len(rows) - 1].at, visit.zone), language) if rows else ""
-        rows.append([texts_of(language)["csv.incomplete_month"].format(last=last)])
+    if not is_complete or len(rows) < len(entries):
+        oldest = formats.table_time(civil(entries[len(rows) - 1].at, visit.zone), language) if rows else ""
+        rows.append([texts_of(language)["csv.incomplete_month"].format(last=oldest)])
     return csv_response(visit, portal, _file_name("csv.services", visit, statement), SERVICE_COLUMNS, rows)
 
 

@@ -1,4 +1,4 @@
-"""GET /portal: credits, quota, lots, a year of use and the last lines: what the manager sees first."""
+"""GET /portal: the first screen, with credits, quota, lots, a year of use and the last lines."""
 
 from dataclasses import dataclass
 
@@ -21,13 +21,13 @@ from prepaid.store.ledger import find_entries, read_entries
 LAST_LINES = 5
 # How many entries are read to find the last lines, because some entries are not shown as lines.
 READ_ENTRIES = 20
-# How many lots the table lists; it sums up the others.
+# How many lots the table lists. It adds up the others.
 LISTED_LOTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsableFeature:
-    """What a feature can still do. left: units, None without a limit. from_quota: those of them that the quota pays."""
+    """A feature and what is left of it. left: units, None without a limit. from_quota: those that the quota pays."""
 
     feature: Feature
     left: int | None
@@ -36,7 +36,7 @@ class UsableFeature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedLot:
-    """reason: why the platform gave the credits; None for credits that were bought."""
+    """A lot in the table. reason: why the platform granted the credits; None for credits that were bought."""
 
     lot: Lot
     reason: str | None
@@ -56,15 +56,19 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
         if feature.active
     ]
     quotas = _quotas(visit)
-    # Of an account that isn't active, the frame says that everything has stopped.
-    stopped = [found.feature for found in usable if found.left == 0 and account.terms.status == "active"]
+    # For an account that isn't active, the page's frame says that everything has stopped.
+    stopped = [
+        usable_feature.feature
+        for usable_feature in usable
+        if usable_feature.left == 0 and account.terms.status == "active"
+    ]
     entries = read_entries(deps.table, account.id, first=1, last=account.number, limit=READ_ENTRIES)
     listed = account.lots[:LISTED_LOTS]
     values = {
         "tab": "subscription",
         "here": "/portal",
         "account": account,
-        # When the first of the holds that reserve credits lapses.
+        # When the first hold with credits lapses.
         "held_until": min((hold.lapses_at for hold in account.holds if hold.charge.credits), default=None),
         "plan": catalog.plan(account.terms.plan),
         "quotas": quotas,
@@ -97,12 +101,14 @@ def _quotas(visit: Visit) -> list[dict[str, object]]:
     ]
 
 
-def _with_reasons(table: Table, account_id: str, lots: tuple[Lot, ...], read: tuple[Entry, ...]) -> list[ListedLot]:
-    """The lots with the reasons of those that weren't bought, from the entries that granted them."""
+def _with_reasons(table: Table, account_id: str, lots: tuple[Lot, ...], entries: tuple[Entry, ...]) -> list[ListedLot]:
+    """The lots, with the reasons for those that weren't bought. entries: those that the caller has already read."""
     granted = {lot.number for lot in lots if lot.kind != "purchase"}
-    known = {entry.number: entry for entry in read}
-    known |= find_entries(table, account_id, granted - known.keys())
-    return [ListedLot(lot=lot, reason=known[lot.number].description if lot.number in granted else None) for lot in lots]
+    by_number = {entry.number: entry for entry in entries}
+    by_number |= find_entries(table, account_id, granted - by_number.keys())
+    return [
+        ListedLot(lot=lot, reason=by_number[lot.number].description if lot.number in granted else None) for lot in lots
+    ]
 
 
 SHOW = PageRoute(method="GET", path="/portal", respond=show)

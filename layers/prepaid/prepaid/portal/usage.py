@@ -18,16 +18,17 @@ from prepaid.portal.year import Part, columns_of, parts_of
 from prepaid.store.dynamodb import within_at_most
 from prepaid.use_cases.reporting import Span, span_until, statements_between
 
-# The page doesn't wait longer for the months of an account with many thousands of uses.
+# How long the page waits for the statements of an account with many thousands of uses.
 STATEMENT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """short_months: the names below the charts. legend: the name and the sample of each part.
+    """The charts of a year and their table. short_months: the labels below the charts. legend: each part's name and
+    sample.
 
-    rows: each month's name, units part by part, their sum, and the credits at its end, as text.
-    line: None for an account that had no credits in the year.
+    rows: for each month its name, the units of each part, their sum, and the credits at its end, as texts.
+    line: the balance; None for an account that had no credits in the year.
     """
 
     short_months: tuple[str, ...]
@@ -46,7 +47,7 @@ def read_usage(deps: Deps, visit: Visit) -> Usage | None:
         span = span_until(table, visit.newest)
     except Busy:
         return None
-    # A month that took too long is not read again here: the year then ends with the last closed month.
+    # If the current month takes too long, the year ends with the last closed month.
     for end in (last, months_later(last, -1)):
         statements = _statements(deps, visit, span, end)
         if statements:
@@ -72,7 +73,7 @@ def _usage(year: tuple[MonthOfUse, ...], visit: Visit) -> Usage:
     totals = [formats.number(sum(column), language) for column in columns]
     credits = [formats.number(balance, language) for balance in balances]
     bars = charts.stacked_bars(
-        # A bar has no place for units below zero, from reversals of earlier uses. The table has them.
+        # A bar can't show the negative units of reversals of earlier uses. The table does.
         [[max(count, 0) for count in column] for column in columns],
         _notes(months, totals),
         name="use",
@@ -88,7 +89,7 @@ def _usage(year: tuple[MonthOfUse, ...], visit: Visit) -> Usage:
     )
     return Usage(
         short_months=tuple(formats.short_month(month.month, language) for month in year),
-        legend=tuple((_name_of(part, visit), charts.swatch(place)) for place, part in enumerate(parts)),
+        legend=tuple((_name_of(part, visit), charts.swatch(index)) for index, part in enumerate(parts)),
         rows=tuple(zip(months, units, totals, credits, strict=True)),
         bars=bars,
         line=line if any(balances) else None,

@@ -1,4 +1,4 @@
-"""How a purchase looks to the customer: by its state, and by whether its page or voucher has expired since."""
+"""What the customer sees of a purchase: its state, or that its page or voucher has expired."""
 
 from datetime import datetime, timedelta
 from typing import Literal
@@ -8,10 +8,10 @@ from prepaid.core.purchase import Purchase, PurchaseState
 # A payment page is open for a day.
 PAGE_OPEN = timedelta(hours=24)
 
-# waiting: for the payment of a voucher. ended: the voucher or the page has expired, and no event reported it yet.
+# waiting: for the payment of a voucher. voucher_ended, page_ended: it has expired, and no event has reported that yet.
 View = Literal["waiting", "voucher_ended", "page_ended"] | PurchaseState
 
-# The page keeps looking for a change: money can still come, even after a failure.
+# The page's script keeps checking for a change, because a payment can arrive even after a failure.
 LIVE_VIEWS = frozenset[View]({"created", "open", "waiting", "voucher_ended", "page_ended", "paid", "failed", "expired"})
 # Without a script, the page reloads itself for as long as a person is likely to wait.
 RELOADED_VIEWS = frozenset[View]({"open", "waiting"})

@@ -1,4 +1,4 @@
-"""A visit: one request by a manager with an open session, and what every page of it shows."""
+"""A visit: one request by a manager with an open session, and the data that every page shows."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ from prepaid.store.purchases import NEWEST_PURCHASE, PAGE_PURCHASES, read_purcha
 from prepaid.use_cases.entering import session_of
 
 RECENT_PURCHASES = 20
-# Money that is checked by a person may be on its way for long, so it may be that of an old purchase.
+# Purchases in these states are shown however old they are: a payment may be checked by a person for a long time.
 AWAITED = ("pending", "paid")
 
 
@@ -40,9 +40,10 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """token: the session's. newest: the ledger's newest entry. account: its state after that, settled at `now`.
+    """A request with everything that all pages show. newest: the ledger's newest entry. account: the state after it,
+    settled at `now`.
 
-    purchases: the recent ones and every one whose money may still arrive, newest first.
+    token: the session's. purchases: the recent ones and all whose money may still arrive, newest first.
     """
 
     token: str
@@ -65,7 +66,7 @@ class Visit:
 
 
 def signed_in(request: Request, deps: Deps) -> SignedIn:
-    """The open session of a request: all that an effect needs. Raises PortalSessionEnded, Busy."""
+    """The open session of a request, for a route that shows no page. Raises PortalSessionEnded, Busy."""
     token = session_token(request)
     if token is None:
         raise PortalSessionEnded
@@ -78,7 +79,7 @@ def visit_of(request: Request, deps: Deps) -> Visit:
 
 
 def visit_for(signed: SignedIn, deps: Deps) -> Visit:
-    """What a page shows in the session. Raises Busy."""
+    """The visit in an open session. Raises Busy."""
     table, session, now = deps.table, signed.session, signed.now
     stored = read_profile(table, session.account)
     assert stored is not None, "accounts are never deleted"
@@ -99,13 +100,13 @@ def visit_for(signed: SignedIn, deps: Deps) -> Visit:
 
 def _purchases(table: Table, account: str) -> tuple[Purchase, ...]:
     """The recent purchases, and the older ones whose money may still arrive."""
-    read = recent = read_purchases(table, account, before=NEWEST_PURCHASE, limit=RECENT_PURCHASES)
+    page = recent = read_purchases(table, account, before=NEWEST_PURCHASE, limit=RECENT_PURCHASES)
     older: list[Purchase] = []
     limit = RECENT_PURCHASES
-    while len(read) == limit:
+    while len(page) == limit:
         limit = PAGE_PURCHASES
-        read = read_purchases(table, account, before=read[-1].id, limit=limit)
-        older += (purchase for purchase in read if purchase.state in AWAITED)
+        page = read_purchases(table, account, before=page[-1].id, limit=limit)
+        older += (purchase for purchase in page if purchase.state in AWAITED)
     return (*recent, *older)
 
 
@@ -124,5 +125,5 @@ def page(template: str, visit: Visit, portal: PortalConfig, values: dict[str, An
         "form_token": lambda form: form_token(visit.token, form),
     }
     body = render(template, visit.session.language, visit.zone, {**frame, **values}, portal)
-    # Each page prolongs the cookie, as it prolongs the session.
+    # Each page extends the cookie's lifetime, as it extends the session.
     return html(body, portal, status=status, cookies=(session_cookie(visit.token),))

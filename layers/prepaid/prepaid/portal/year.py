@@ -1,4 +1,4 @@
-"""What the page's charts show of a year: the uses by feature and by what paid for them."""
+"""The data of the page's charts: a year of uses, by feature and by what paid for them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ type PaidBy = Literal["quota", "credits", "free"]
 class Part:
     """One part of each month's bar. units: month by month.
 
-    feature, paid_by: None for the part of all that have no part of their own.
+    feature, paid_by: None for the part that combines the smallest ones.
     """
 
     feature: str | None
@@ -27,36 +27,36 @@ class Part:
 
 
 def parts_of(year: Sequence[MonthOfUse]) -> tuple[Part, ...]:
-    """The largest parts, and the others as one. The parts of a feature stand together, the quota's first."""
+    """The largest parts, and the others combined into one. The parts of a feature are adjacent, its quota first."""
     units: defaultdict[tuple[str, PaidBy], list[int]] = defaultdict(lambda: [0] * len(year))
-    for place, month in enumerate(year):
+    for index, month in enumerate(year):
         for use in month.uses:
             for paid_by, count in _sources(use):
-                units[use.feature, paid_by][place] = count
+                units[use.feature, paid_by][index] = count
     by_size = sorted(units, key=lambda key: sum(units[key]), reverse=True)
-    own = by_size if len(by_size) <= MAX_PARTS else by_size[: MAX_PARTS - 1]
-    features = [feature for feature, _ in own]
+    separate = by_size if len(by_size) <= MAX_PARTS else by_size[: MAX_PARTS - 1]
+    features = [feature for feature, _ in separate]
     parts = [
         Part(feature=feature, paid_by=paid_by, units=tuple(units[feature, paid_by]))
-        for feature, paid_by in sorted(own, key=lambda key: (features.index(key[0]), PAID_BY.index(key[1])))
+        for feature, paid_by in sorted(separate, key=lambda key: (features.index(key[0]), PAID_BY.index(key[1])))
     ]
-    others = by_size[len(own) :]
-    if others:
-        sums = tuple(sum(counts) for counts in zip(*(units[key] for key in others), strict=True))
+    combined = by_size[len(separate) :]
+    if combined:
+        sums = tuple(sum(counts) for counts in zip(*(units[key] for key in combined), strict=True))
         parts.append(Part(feature=None, paid_by=None, units=sums))
     return tuple(parts)
 
 
 def columns_of(year: Sequence[MonthOfUse], parts: Sequence[Part]) -> tuple[tuple[int, ...], ...]:
     """The units of each month, part by part."""
-    return tuple(tuple(part.units[place] for part in parts) for place in range(len(year)))
+    return tuple(tuple(part.units[index] for part in parts) for index in range(len(year)))
 
 
 def _sources(use: FeatureUse) -> Iterator[tuple[PaidBy, int]]:
     """The units of a use by what paid for them, without zeros."""
     if use.quota_units:
         yield "quota", use.quota_units
-    others = use.units - use.quota_units
-    if others:
-        # Below zero: a use that an earlier month counts was reversed.
-        yield "free" if others > 0 and not use.credits else "credits", others
+    other_units = use.units - use.quota_units
+    if other_units:
+        # Negative if a use of an earlier month was reversed.
+        yield "free" if other_units > 0 and not use.credits else "credits", other_units

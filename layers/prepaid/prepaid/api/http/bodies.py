@@ -30,8 +30,8 @@ SLUG = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 SLUG_SENTENCE = "must be 1 to 64 of a-z, 0-9, '-' and '_', and start with a letter or digit"
 
 
-def spelled(sentence: str) -> WrapValidator:
-    """Replaces the error of a pattern, which would quote the pattern, with a sentence."""
+def with_message(sentence: str) -> WrapValidator:
+    """A validator that reports `sentence` instead of pydantic's error, which would quote the pattern."""
 
     def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -53,9 +53,9 @@ type Text = Annotated[
         json_schema_extra={"pattern": PATTERN},
     ),
 ]
-type Slug = Annotated[str, StringConstraints(pattern=SLUG), spelled(SLUG_SENTENCE)]
+type Slug = Annotated[str, StringConstraints(pattern=SLUG), with_message(SLUG_SENTENCE)]
 type Currency = Annotated[
-    str, StringConstraints(pattern=r"^[a-z]{3}$"), spelled("must be an ISO 4217 code in lower case, such as brl")
+    str, StringConstraints(pattern=r"^[a-z]{3}$"), with_message("must be an ISO 4217 code in lower case, such as brl")
 ]
 
 
@@ -73,7 +73,7 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
         raise UnsupportedType("Send the body as Content-Type: application/json.")
     try:
         # Pydantic would use the last of duplicate names; another parser may use the first and see a different request.
-        json.loads(request.body.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
+        json.loads(request.body.decode(), object_pairs_hook=_unique_names, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise explain(request.body, request.headers, error) from None
     try:
@@ -88,9 +88,9 @@ def body_of[M: BaseModel](request: Request, model: type[M]) -> M:
 
 
 def part_of[M: BaseModel](value: Any, model: type[M], name: str) -> M:
-    """One part of a body, a JSON value, as `model`. Raises InvalidRequest; `name` is of the part as a whole."""
+    """One part of a body, a JSON value, as `model`. Raises InvalidRequest; `name` stands for the part as a whole."""
     try:
-        # As JSON again, so that the same is accepted as in a body.
+        # Through JSON again, because pydantic accepts other values in JSON than in Python objects.
         return model.model_validate_json(json.dumps(value))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
@@ -104,21 +104,21 @@ def _invalid(problems: list[ErrorDetails], name: str) -> InvalidRequest:
 
 
 def _reason_of(message: str) -> str:
-    # What pydantic adds for programmers.
+    # Pydantic adds these words for programmers.
     return message.removeprefix("Value error, ").replace(" after validation", "")
 
 
-def _field_of(place: tuple[int | str, ...]) -> str:
+def _field_of(location: tuple[int | str, ...]) -> str:
     # Pydantic adds the last part for a wrong key of an object, such as titles.pt.
-    return ".".join(map(str, place)).removesuffix(".[key]")
+    return ".".join(map(str, location)).removesuffix(".[key]")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) < len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        duplicate = Counter(name for name, _ in pairs).most_common(1)[0][0]
         # In ASCII, because a name may be half of a surrogate pair, which a response can't contain.
-        raise Malformed(f"The body names the field {json.dumps(twice[:64])} twice.")
+        raise Malformed(f"The body names the field {json.dumps(duplicate[:64])} twice.")
     return names
 
 

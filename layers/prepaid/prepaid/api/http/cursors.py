@@ -8,14 +8,14 @@ from hashlib import sha256
 from prepaid.api.http.problems import CursorInvalid
 from prepaid.store.secrets import Versions
 
-# Each cursor has exactly one spelling, so that no altered one is accepted.
+# Each cursor has exactly one spelling, so that no altered cursor is accepted.
 CURSOR = re.compile(r"([A-Za-z0-9._-]{1,64})\.([0-9a-f]{64})", re.ASCII)
 
 
 def sign_cursor(position: str, listing: str, account: str, filters: Mapping[str, str], secrets: Versions) -> str:
-    """A cursor for what comes after `position`, 1-64 characters of an account's id, in the list named `listing`.
+    """A cursor for the page after `position` in the list named `listing`.
 
-    account: "" for a list of all accounts.
+    position: 1 to 64 of the characters that an account id can have. account: "" for a list of all accounts.
     """
     return f"{position}.{_signature(position, listing, account, filters, secrets.value(secrets.current))}"
 

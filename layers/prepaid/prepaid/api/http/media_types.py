@@ -15,8 +15,8 @@ QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?", re.ASCII)
 def preferred(accept: str, offered: Sequence[str]) -> str | None:
     """The offered type that the header prefers, or None if it accepts none of them.
 
-    The highest quality wins. Of equal qualities, a type by its name comes before a wildcard, then an earlier range
-    before a later one, then an earlier offer. Ignored: parameters other than q, and a range that isn't well-formed.
+    The highest quality wins. For equal qualities, a full name precedes a wildcard, then an earlier range a later one,
+    then an earlier offer a later one. Parameters other than q and malformed ranges are ignored.
     """
     ranges = tuple(_ranges(accept))
     ranked = []
@@ -38,10 +38,10 @@ def preferred(accept: str, offered: Sequence[str]) -> str | None:
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
     """Each well-formed range, in lower case, with its quality."""
     for element in ELEMENT.findall(accept):
-        found = MEDIA_RANGE.fullmatch(element.strip(" \t"))
-        if not found:
+        match = MEDIA_RANGE.fullmatch(element.strip(" \t"))
+        if not match:
             continue
-        parameters = {name.lower(): value for name, value in PARAMETER.findall(found[2])}
+        parameters = {name.lower(): value for name, value in PARAMETER.findall(match[2])}
         quality = parameters.get("q", "1")
         if QUALITY.fullmatch(quality):
-            yield found[1].lower(), float(quality)
+            yield match[1].lower(), float(quality)

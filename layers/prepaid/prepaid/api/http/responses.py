@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """body: a JSON value, a dataclass of such values, or text with its content type in the headers; None for no body.
-    cookies: to set.
+    """A response. body: a JSON value, a dataclass of such values, or text with its content type in the headers; None
+    for no body. cookies: those to set.
 
-    error: the cause of a failed response, to be logged; None if there is none, or if the caller caused it.
+    error: the cause of a failed response, for the log; None if there is none, or if the caller caused it.
     """
 
     status: int
@@ -27,7 +27,7 @@ def created(body: Any, *, replayed: bool) -> Response:
 
 
 def done(body: Any, *, replayed: bool) -> Response:
-    """As `created`, for a POST that creates nothing of its own."""
+    """The response to a POST that creates no resource; otherwise as `created`."""
     return Response(status=200, body=body, headers={"Idempotent-Replayed": "true"} if replayed else {})
 
 

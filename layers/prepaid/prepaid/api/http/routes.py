@@ -12,11 +12,11 @@ from prepaid.deps import Deps
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-# The deadline of a request. After it no call begins: to the database, Secrets Manager or Stripe. One that began just
-# before it may run for seven seconds, and then the 503 must reach the caller before Lambda stops the function.
+# The deadline of a request: after it, no call to the database, Secrets Manager or Stripe begins. A call that began just
+# before it may take seven seconds, and Lambda's time-out must leave time for the 503 after that.
 DEADLINE_SECONDS = 3.0
-# For functions that call Stripe. If each of Stripe's calls takes three seconds, the six of a refund leave two seconds
-# for the database. Slower calls use up the deadline: the caller gets 503, and Stripe sends the event again.
+# For functions that call Stripe. If each call takes three seconds, the six calls of a refund leave two seconds for the
+# database. Slower calls use up the deadline: the caller gets 503, and Stripe resends the event.
 STRIPE_DEADLINE_SECONDS = 20.0
 # For the page, whose reports and files read up to a month of entries.
 PAGE_DEADLINE_SECONDS = 10.0
@@ -49,7 +49,8 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful response. shape: of its JSON; None for no body. text_type: another type that Accept may request."""
+    """A successful response. shape: the type of its JSON; None for no body. text_type: another type that Accept may
+    request."""
 
     shape: type | None
     headers: tuple[Header, ...] = ()
@@ -60,8 +61,8 @@ class Answer:
 class Route:
     """One route. path: in API Gateway's notation. scopes: any one of them suffices; empty: no token is needed.
 
-    answers, refusals: by status; refusals contain error codes, without those of every route.
-    deadline_seconds: for a request; None for its function's.
+    answers, refusals: by status. refusals: error codes, without those that every route has.
+    deadline_seconds: the deadline of a request; None for the function's.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH"]
@@ -108,6 +109,6 @@ REPLAYED = Header(
 
 KEY_REFUSALS = ("idempotency_key_missing", "idempotency_key_invalid")
 BODY_REFUSALS = {413: ("body_too_large",), 415: ("unsupported_media_type",), 422: ("invalid_request",)}
-# The 409 of what only an active account does.
+# The codes of 409 for requests that only an active account can make.
 NOT_ACTIVE = ("account_frozen", "account_closed")
 NO_ACCOUNT = {404: ("account_not_found",)}

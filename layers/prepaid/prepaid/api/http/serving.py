@@ -25,9 +25,9 @@ type LambdaHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 
 class Served(Protocol):
-    """A route, as a function serves it: of the API, or of the page.
+    """A route of the API or of the page.
 
-    deadline_seconds: of its requests; None for the function's. refuse: its response to an error.
+    deadline_seconds: the deadline of a request; None for the function's. refuse: returns the response to an error.
     """
 
     @property
@@ -47,10 +47,10 @@ def serve(
     deadline_seconds: float = DEADLINE_SECONDS,
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> "LambdaHandler":
-    """A Lambda handler for API Gateway's HTTP API events (payload 2.0). Each route answers its own errors.
+    """A Lambda handler for API Gateway's HTTP API events (payload 2.0). Each route responds to its own errors.
 
-    more: imports the function's other routes and returns them. The first request for one of them calls it, so that
-    a start loads only what its first request most likely needs.
+    more: imports the function's other routes and returns them. It is called by the first request for one of them, so
+    that a cold start loads only what most first requests need.
     """
     routes_by_key = {route.key: route for route in routes}
 
@@ -61,45 +61,45 @@ def serve(
     @logger.inject_lambda_context(clear_state=True)
     def handle(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
         key = str(event.get("routeKey", ""))
-        # The key under which the gateway's own log has it, too.
+        # The gateway's own log uses the same name.
         logger.append_keys(route=key, request_id=request_id_of(event))
         route = routes_by_key.get(key) or more_by_key().get(key)
-        own = route.deadline_seconds if route else None
-        # The request's only deadline, its error page included.
-        timed = with_deadline(deps, deadline_seconds if own is None else own)
+        route_seconds = route.deadline_seconds if route else None
+        # The only deadline of the request, including its error page.
+        request_deps = with_deadline(deps, deadline_seconds if route_seconds is None else route_seconds)
         try:
             request = request_from(event, deps.clock(), max_body_bytes)
             function = route.function if route else _no_such_route
-            response = function(request, timed)
+            response = function(request, request_deps)
             if response.error is None:
                 logger.info("answered", extra={"status": response.status})
             else:
                 _log_error(response.error, {"status": response.status, "code": code_of(response.error)})
         except Exception as error:  # noqa: BLE001 - the outermost handler: every error becomes a response
-            response = _refusal(route, error, event, timed)
+            response = _refusal(route, error, event, request_deps)
             _log_error(error, {"status": response.status, "code": code_of(error)})
         return to_gateway(response)
 
     return handle
 
 
-def _log_error(error: Exception, about: dict[str, Any]) -> None:
+def _log_error(error: Exception, fields: dict[str, Any]) -> None:
     """Log by kind: rejections at info, outages with their cause, bugs with a metric that raises the alarm."""
     if isinstance(error, Refused):
-        logger.info("refused", extra=about)
+        logger.info("refused", extra=fields)
         if isinstance(error, InsufficientCredits):
             count(Metric.SPENDING_REFUSED, 1)
     elif isinstance(error, Unavailable):
-        logger.warning("unavailable", extra=about, exc_info=error)
+        logger.warning("unavailable", extra=fields, exc_info=error)
     elif isinstance(error, PaymentsNotConfigured):
-        # The first day of a stack, not a failure: ApiErrors leaves out what is counted here.
-        logger.warning("payments not configured", extra=about)
+        # A new stack, not a failure: the alarm ApiErrors subtracts this metric.
+        logger.warning("payments not configured", extra=fields)
         count(Metric.PAYMENTS_NOT_CONFIGURED, 1)
     elif isinstance(error, PaymentsRefused):
-        logger.error("payment provider refused", extra=about, exc_info=error)
+        logger.error("payment provider refused", extra=fields, exc_info=error)
         count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
     else:
-        logger.error("failed", extra=about, exc_info=error)
+        logger.error("failed", extra=fields, exc_info=error)
         count(Metric.INTERNAL_ERRORS, 1)
 
 
@@ -109,9 +109,9 @@ def _refusal(route: Served | None, error: Exception, event: Mapping[str, Any], d
         return problem_response(error, request_id_of(event))
     try:
         return route.refuse(error, event, deps)
-    except Exception as second:  # noqa: BLE001 - even a broken error page must not leak what is wrong with it
-        response = problem_response(second, request_id_of(event))
-        _log_error(second, {"status": response.status, "code": code_of(second)})
+    except Exception as page_error:  # noqa: BLE001 - even a broken error page must not leak what is wrong with it
+        response = problem_response(page_error, request_id_of(event))
+        _log_error(page_error, {"status": response.status, "code": code_of(page_error)})
         return response
 
 

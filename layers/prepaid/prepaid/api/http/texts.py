@@ -9,7 +9,7 @@ INVISIBLE = (
     r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 VISIBLE = re.compile(rf"[^{INVISIBLE}]")
-# What openapi.json says of a text. JSON Schema can't say the rest of the rule in a pattern that every reader supports.
+# The pattern of a text in openapi.json. The rest of the rule can't be a pattern that every JSON Schema reader supports.
 PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffd]+$"
 REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffd\ud800-\udfff]")
 NAMES = (
@@ -23,8 +23,8 @@ NAMES = (
 def check_text(text: str) -> str:
     """The same text. Raises ValueError with a sentence for the caller.
 
-    Refused: controls and line breaks, which break a line of a file or a log; changes of direction, which make a text
-    read as another one; U+FFFD, which is what remains of bytes that were not UTF-8; and halves of surrogate pairs.
+    Rejects control characters and line breaks, which break lines of files and logs; changes of direction, which make a
+    text look like another one; U+FFFD, which replaces bytes that were not UTF-8; and halves of surrogate pairs.
     """
     refused = REFUSED.search(text)
     if refused:

@@ -10,7 +10,7 @@ from prepaid.core.errors import InvalidRequest
 
 
 class DateTime:
-    """The format of a text in openapi.json. It doesn't import pydantic: a function that reads no body loads faster."""
+    """The format of a text in openapi.json. It works without importing pydantic, which slows down a cold start."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: Any, handler: Callable[[Any], dict[str, Any]]
@@ -54,15 +54,15 @@ def parse_rfc3339(text: str, field: str) -> datetime:
 def parse_bound(text: str, field: str) -> datetime:
     """The first whole millisecond at or after the instant of a query parameter. Raises InvalidRequest naming `field`.
 
-    Entries have whole milliseconds. So rounded up, a bound separates the same entries as the instant itself, both as
-    an inclusive start and as an exclusive end.
+    Entries have whole milliseconds. So the rounded bound separates the same entries as the instant itself, both as an
+    inclusive start and as an exclusive end.
     """
-    whole = floor_to_millisecond(parse_rfc3339(text, field))
-    return whole + timedelta(milliseconds=1) if re.search(FINER, text) else whole
+    floored = floor_to_millisecond(parse_rfc3339(text, field))
+    return floored + timedelta(milliseconds=1) if re.search(FINER, text) else floored
 
 
 def parse_day_or_bound(text: str, field: str) -> date | datetime:
-    """The civil day, or the bound as of parse_bound, of a query parameter. Raises InvalidRequest naming `field`."""
+    """The civil day in a query parameter, or a time as from parse_bound. Raises InvalidRequest naming `field`."""
     if not re.fullmatch(DAY, text):
         if not re.fullmatch(RFC3339, text):
             raise InvalidRequest(((field, "must be a day, as 2026-06-16, or an RFC 3339 time with its offset"),))

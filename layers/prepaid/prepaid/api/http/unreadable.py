@@ -1,4 +1,4 @@
-"""What is wrong with a body that can't be read as JSON, in a sentence that tells the caller how to correct it."""
+"""Explains to the caller why a body can't be read as JSON, and how to correct it."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ SENTENCES = {
 
 
 def explain(body: bytes, headers: Mapping[str, str], error: ValueError | RecursionError) -> HttpRefusal:
-    """The refusal of `body`, for which json.loads raised `error`."""
+    """The refusal for `body`, for which json.loads raised `error`."""
     if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         return UnsupportedType("The body has a Content-Encoding. Send it uncompressed, without this header.")
     return Malformed(_wrong_bytes(body) or _wrong_text(body, error))
