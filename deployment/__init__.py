@@ -1,4 +1,4 @@
-"""What happens in a real AWS account: building, deploying with the settings of samconfig.toml, and checking the result.
+"""Deploys to a real AWS account: builds, deploys with the settings of samconfig.toml, and checks the result.
 
-The local cloud deploys the same template by itself, see local/.
+The local cloud deploys the same template with local/.
 """

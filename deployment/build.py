@@ -1,7 +1,7 @@
-"""`make build`: `sam build`, and a look at what it built.
+"""`make build`: runs `sam build`, and checks the architecture of the result.
 
-The layer holds compiled code. Its Makefile reads the architecture from the environment, SAM from a parameter, and
-nobody compares them: a wrong one fails at the first call. So it is said once here, and read from the files afterwards.
+The layer contains compiled code. Its Makefile reads the architecture from the environment, SAM from a parameter, and
+nothing compares them: a mismatch would fail at the first call. So this module sets both, and checks the built files.
 """
 
 import argparse
@@ -33,11 +33,11 @@ def machine_of(library: Path) -> str | None:
 
 
 def architecture_of(layer: Path) -> str:
-    """The one architecture of a built layer's compiled files. Raises SettingsError."""
+    """The architecture of a built layer's compiled files. Raises SettingsError unless it is the same for all."""
     machines = {machine_of(library) for library in layer.rglob("*.so*") if library.is_file()} - {None}
     if len(machines) != 1:
-        found = ", ".join(sorted(map(str, machines))) or "none"
-        raise SettingsError(f"the layer must be built for one architecture, and {layer} has: {found}")
+        names = ", ".join(sorted(map(str, machines))) or "none"
+        raise SettingsError(f"the layer must be built for one architecture, and {layer} has: {names}")
     return str(machines.pop())
 
 
@@ -48,9 +48,9 @@ def build(architecture: str) -> None:
     command = sam.command("build", "--parameter-overrides", f"Architecture={architecture}")
     if subprocess.run(command, env=env, cwd=ROOT, check=False).returncode:
         raise SettingsError("sam build failed")
-    built = architecture_of(BUILT / LAYER)
-    if built != architecture:
-        raise SettingsError(f"the layer was built for {built} instead of {architecture}")
+    built_architecture = architecture_of(BUILT / LAYER)
+    if built_architecture != architecture:
+        raise SettingsError(f"the layer was built for {built_architecture} instead of {architecture}")
 
 
 def main() -> int:

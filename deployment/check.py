@@ -1,7 +1,7 @@
-"""`make check-deployed`: says in words what a deployed stack lacks, and how to mend it.
+"""`make check-deployed`: reports what a deployed stack lacks, and how to fix it.
 
-CloudFormation reports success for a stack that nobody can call: without routes, without a receiver of its alarms,
-without Stripe's keys. Each check here looks at one of these in AWS itself.
+CloudFormation reports success for a stack that doesn't work: one without routes, without a receiver for its alarms, or
+without Stripe's keys. Each check here reads one of these from AWS itself.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from deployment.settings import ROOT, SettingsError, account_of, read_environmen
 
 ALIAS = "live"
 ANSWER_SECONDS = 30
-# What a route without a token answers to a stranger: anything of its own, but no failure.
+# From this status on, a route without a token has failed. Any lower status is a response of its own.
 FAILED = 500
 NOT_CONFIGURED = "payments_not_configured"
-# Types of SAM events for which Lambda itself fetches what starts the function.
+# Types of SAM events that Lambda polls with an event source mapping.
 MAPPED = frozenset({"DynamoDB", "SQS"})
 KEYS = ("Checkout", "PurchaseWebhook", "Reconcile")
-# What AWS says of a stream whose last batch failed begins with this.
+# The beginning of AWS's LastProcessingResult for a stream whose last batch failed.
 PROBLEM = "PROBLEM"
 
 type Client = Callable[[str], Any]
@@ -37,9 +37,9 @@ type Answer = tuple[int, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A deployed stack. client: opens an AWS client. template: as it is in this repository.
+    """A deployed stack. client: opens an AWS client. template: this repository's.
 
-    parameters, outputs: of the stack. resources: physical ids by logical id. facts: what DescribeStacks says.
+    parameters, outputs: of the stack. resources: physical ids by logical id. facts: the result of DescribeStacks.
     """
 
     client: Client
@@ -51,9 +51,11 @@ class Stack:
     api_url: str
 
     def of_type(self, kind: str) -> list[str]:
-        """The logical ids of the template's resources of one type that the stack has."""
+        """The logical ids of the stack's resources of one type, as far as the template has them."""
         return [
-            name for name, made in self.template["Resources"].items() if made["Type"] == kind and name in self.resources
+            name
+            for name, resource in self.template["Resources"].items()
+            if resource["Type"] == kind and name in self.resources
         ]
 
 
@@ -74,12 +76,14 @@ def read_stack(client: Client, name: str, template: Mapping[str, Any], api_url: 
     return Stack(
         client=client,
         template=template,
-        parameters={given["ParameterKey"]: given.get("ParameterValue", "") for given in facts.get("Parameters", [])},
+        parameters={
+            parameter["ParameterKey"]: parameter.get("ParameterValue", "") for parameter in facts.get("Parameters", [])
+        },
         outputs=outputs,
         resources={
-            made["LogicalResourceId"]: made.get("PhysicalResourceId", "")
+            resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
             for page in pages
-            for made in page["StackResourceSummaries"]
+            for resource in page["StackResourceSummaries"]
         },
         facts=facts,
         api_url=api_url or outputs["ApiUrl"],
@@ -89,10 +93,10 @@ def read_stack(client: Client, name: str, template: Mapping[str, Any], api_url: 
 def expected_routes(template: Mapping[str, Any]) -> dict[str, tuple[str, ...] | None]:
     """The scopes of each route of the template, by its key; None for one without a token."""
     routes: dict[str, tuple[str, ...] | None] = {}
-    for made in template["Resources"].values():
-        if made["Type"] != "AWS::Serverless::Function":
+    for resource in template["Resources"].values():
+        if resource["Type"] != "AWS::Serverless::Function":
             continue
-        for event in made["Properties"].get("Events", {}).values():
+        for event in resource["Properties"].get("Events", {}).values():
             if event["Type"] == "HttpApi":
                 route = event["Properties"]
                 scopes = route["Auth"].get("AuthorizationScopes")
@@ -110,9 +114,15 @@ def check_stack(stack: Stack) -> Iterator[str]:
         yield f"the stack is in {status}: the last deployment failed; its events in CloudFormation show why"
     if not stack.facts.get("EnableTerminationProtection"):
         yield "the stack can be deleted: make deploy switches termination protection on"
-    # SAM gives the layer's version another name.
-    made = {name: one for name, one in stack.template["Resources"].items() if "LayerVersion" not in one["Type"]}
-    for name in sorted(name for name in made if "Condition" not in made[name] and name not in stack.resources):
+    # Without the layer's version, whose logical id SAM changes.
+    resources = {
+        name: resource
+        for name, resource in stack.template["Resources"].items()
+        if "LayerVersion" not in resource["Type"]
+    }
+    for name in sorted(
+        name for name in resources if "Condition" not in resources[name] and name not in stack.resources
+    ):
         yield f"the stack has no {name}, which template.yaml has: deploy again"
     policy = stack.client("cloudformation").get_stack_policy(StackName=stack.facts["StackName"])
     if json.loads(policy.get("StackPolicyBody", "{}")) != json.loads(POLICY.read_text("utf-8")):
@@ -122,34 +132,34 @@ def check_stack(stack: Stack) -> Iterator[str]:
 def check_routes(stack: Stack) -> Iterator[str]:
     """API Gateway has every route, with its authorizer and scopes."""
     gateway, api = stack.client("apigatewayv2"), stack.outputs["ApiId"]
-    found = {
+    routes = {
         route["RouteKey"]: route
         for page in gateway.get_paginator("get_routes").paginate(ApiId=api)
         for route in page["Items"]
     }
     expected = expected_routes(stack.template)
-    for key in sorted(expected.keys() - found.keys()):
+    for key in sorted(expected.keys() - routes.keys()):
         yield f"API Gateway has no route {key}: deploy again, and read the API's import warnings"
-    for key in sorted(found.keys() - expected.keys()):
+    for key in sorted(routes.keys() - expected.keys()):
         yield f"API Gateway has a route that the template doesn't have: {key}"
-    for key in sorted(expected.keys() & found.keys()):
-        scopes, route = expected[key], found[key]
-        wanted = "NONE" if scopes is None else "JWT"
-        if route.get("AuthorizationType", "NONE") != wanted:
-            yield f"{key} has authorization {route.get('AuthorizationType', 'NONE')} instead of {wanted}"
+    for key in sorted(expected.keys() & routes.keys()):
+        scopes, route = expected[key], routes[key]
+        expected_type = "NONE" if scopes is None else "JWT"
+        if route.get("AuthorizationType", "NONE") != expected_type:
+            yield f"{key} has authorization {route.get('AuthorizationType', 'NONE')} instead of {expected_type}"
         if set(route.get("AuthorizationScopes", [])) != set(scopes or ()):
-            asked = sorted(route.get("AuthorizationScopes", []))
-            yield f"{key} asks for the scopes {asked} instead of {sorted(scopes or ())}"
+            route_scopes = sorted(route.get("AuthorizationScopes", []))
+            yield f"{key} asks for the scopes {route_scopes} instead of {sorted(scopes or ())}"
     authorizers = gateway.get_authorizers(ApiId=api)["Items"]
     if len(authorizers) != 1 or not all(authorizers[0]["JwtConfiguration"].get("Audience") or [""]):
         yield "the API must have one authorizer with an audience: without it, every token is refused"
 
 
 def check_answers(stack: Stack) -> Iterator[str]:
-    """Each route answers a request without a token: 401, or a route without a token with something of its own."""
+    """Each route responds to a request without a token: with 401, or with its own response if it needs no token."""
     for key, scopes in sorted(expected_routes(stack.template).items()):
         method, _, path = key.partition(" ")
-        # ANY stands for the methods that no other route names.
+        # ANY covers the methods that no other route has.
         method = "DELETE" if method == "ANY" else method
         status, body = ask(method, stack.api_url + path.replace("{", "").replace("}", ""))
         if not status:
@@ -163,7 +173,7 @@ def check_answers(stack: Stack) -> Iterator[str]:
 
 
 def ask(method: str, url: str) -> Answer:
-    """The answer to an empty request. (0, reason) if there was none."""
+    """The response to an empty request; (0, reason) if there was none."""
     request = urllib.request.Request(url, method=method, data=b"" if method in {"POST", "PUT", "PATCH"} else None)
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
@@ -185,9 +195,9 @@ def check_functions(stack: Stack) -> Iterator[str]:
             yield f"{name} has no alias {ALIAS}: {error.response['Error']['Code']}"
             continue
         newest = functions.get_function_configuration(FunctionName=function)
-        for what in ("CodeSha256", "Layers", "Environment"):
-            if _compared(live.get(what)) != _compared(newest.get(what)):
-                yield f"{name}: callers reach version {live['Version']}, whose {what} isn't the last deployed one"
+        for setting in ("CodeSha256", "Layers", "Environment"):
+            if _compared(live.get(setting)) != _compared(newest.get(setting)):
+                yield f"{name}: callers reach version {live['Version']}, whose {setting} isn't the last deployed one"
         snapshot = live.get("SnapStart", {})
         if snapshot.get("ApplyOn") == "PublishedVersions" and snapshot.get("OptimizationStatus") != "On":
             yield f"{name}: version {live['Version']} starts without its snapshot, although SnapStart=true"
@@ -207,8 +217,8 @@ def check_schedules(stack: Stack) -> Iterator[str]:
     """Each scheduled job is enabled and starts the version in use."""
     scheduler = stack.client("scheduler")
     for name in stack.of_type("AWS::Serverless::Function"):
-        for event, made in stack.template["Resources"][name]["Properties"].get("Events", {}).items():
-            if made["Type"] != "ScheduleV2":
+        for event, source in stack.template["Resources"][name]["Properties"].get("Events", {}).items():
+            if source["Type"] != "ScheduleV2":
                 continue
             physical = stack.resources.get(f"{name}{event}")
             if not physical:
@@ -225,8 +235,8 @@ def check_event_sources(stack: Stack) -> Iterator[str]:
     """Each stream and queue that starts a function is connected to the version in use."""
     functions = stack.client("lambda")
     for name in stack.of_type("AWS::Serverless::Function"):
-        for event, made in stack.template["Resources"][name]["Properties"].get("Events", {}).items():
-            if made["Type"] not in MAPPED:
+        for event, source in stack.template["Resources"][name]["Properties"].get("Events", {}).items():
+            if source["Type"] not in MAPPED:
                 continue
             physical = stack.resources.get(f"{name}{event}")
             if not physical:
@@ -246,8 +256,8 @@ def check_quotas(stack: Stack) -> Iterator[str]:
     quota = stack.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     threshold = int(stack.parameters["ConcurrencyAlarm"])
     if threshold >= quota:
-        never = f"ConcurrencyAlarm={threshold} isn't below the account's quota, {quota}"
-        yield f"{never}: raise it, or set {max(1, quota * 8 // 10)}"
+        problem = f"ConcurrencyAlarm={threshold} isn't below the account's quota, {quota}"
+        yield f"{problem}: raise it, or set {max(1, quota * 8 // 10)}"
 
 
 def check_alarms(stack: Stack) -> Iterator[str]:
@@ -269,8 +279,8 @@ def check_alarms(stack: Stack) -> Iterator[str]:
     silent = sorted(name for name, alarm in present.items() if topic not in alarm.get("AlarmActions", []))
     if silent:
         yield f"these alarms notify nobody: {', '.join(silent)}"
-    listed = stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    if not [one for one in listed if one["SubscriptionArn"].startswith("arn:")]:
+    subscriptions = stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    if not [subscription for subscription in subscriptions if subscription["SubscriptionArn"].startswith("arn:")]:
         yield "nobody has confirmed the subscription to the alarms: click the link in AWS's email"
 
 
@@ -315,7 +325,7 @@ def check_payments(stack: Stack) -> Iterator[str]:
 
 
 def open_page(stack: Stack, key: str) -> Iterator[str]:
-    """Stripe opens a payment page with the methods of the deployment. It is closed at once, and nobody is charged."""
+    """Stripe opens a payment page with the deployment's methods. The page is closed at once, and nobody is charged."""
     base = stack.parameters.get("StripeApiBase", "https://api.stripe.com")
     client = stripe.StripeClient(key, base_addresses={"api": base}, max_network_retries=1)
     methods = [name for name in stack.parameters["PaymentMethods"].split(",") if name]
@@ -358,14 +368,14 @@ CHECKS: tuple[tuple[str, Callable[[Stack], Iterator[str]]], ...] = (
 
 def missing(stack: Stack) -> list[str]:
     """What the stack lacks, one sentence each, with the check's name in front."""
-    found = []
+    sentences = []
     for name, check in CHECKS:
         try:
-            found += [f"{name}: {sentence}" for sentence in check(stack)]
+            sentences += [f"{name}: {sentence}" for sentence in check(stack)]
         except (BotoCoreError, ClientError, KeyError) as error:
-            # One right that the caller lacks must not hide what the other checks find.
-            found.append(f"{name}: could not be checked: {type(error).__name__}: {error}")
-    return found
+            # A permission that the caller lacks must not hide the results of the other checks.
+            sentences.append(f"{name}: could not be checked: {type(error).__name__}: {error}")
+    return sentences
 
 
 def deployed(environment: str) -> Stack:
@@ -391,11 +401,11 @@ def local(name: str) -> Stack:
 def main() -> int:
     """0 if nothing is missing."""
     parser = argparse.ArgumentParser(prog="make check-deployed", description=__doc__)
-    which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--environment", help="a section of samconfig.toml (ENV=)")
-    which.add_argument("--local", help="the name of a running local stack (STACK=)")
-    chosen = parser.parse_args()
-    stack = deployed(chosen.environment) if chosen.environment else local(chosen.local)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--environment", help="a section of samconfig.toml (ENV=)")
+    target.add_argument("--local", help="the name of a running local stack (STACK=)")
+    options = parser.parse_args()
+    stack = deployed(options.environment) if options.environment else local(options.local)
     sentences = missing(stack)
     print("\n".join(f"- {sentence}" for sentence in sentences) or f"{stack.facts['StackName']}: nothing is missing")
     return 1 if sentences else 0

@@ -31,15 +31,19 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
 POLICY = Path(__file__).with_name("stack-policy.json")
-# CloudFormation's code for a stack that isn't there.
+# CloudFormation's error code for a stack that doesn't exist.
 NO_STACK = "ValidationError"
 
 
 def deploy_arguments(
-    environment: Environment, account: Account, built: Path, parameters: "Mapping[str, str]", more: "Sequence[str]"
+    environment: Environment,
+    account: Account,
+    built: Path,
+    parameters: "Mapping[str, str]",
+    extra_arguments: "Sequence[str]",
 ) -> list[str]:
-    """The arguments of `sam deploy`. Raises SettingsError if `more` would replace the parameters."""
-    if any(argument.startswith("--parameter-overrides") for argument in more):
+    """The arguments of `sam deploy`. Raises SettingsError if `extra_arguments` would replace the parameters."""
+    if any(argument.startswith("--parameter-overrides") for argument in extra_arguments):
         raise SettingsError("set parameters in samconfig.toml: --parameter-overrides would replace all of them")
     return [
         "deploy",
@@ -52,7 +56,7 @@ def deploy_arguments(
         account.region,
         "--template-file",
         str(built / "template.yaml"),
-        *more,
+        *extra_arguments,
         "--parameter-overrides",
         *(f'{name}="{value}"' for name, value in sorted(parameters.items())),
     ]
@@ -61,17 +65,17 @@ def deploy_arguments(
 def check_table(
     formation: "CloudFormationClient", stack: str, parameters: "Mapping[str, str]", *, change: bool
 ) -> None:
-    """Refuse a table that isn't the one that the stack works on, unless `change`. Raises SettingsError.
+    """Reject an ExistingTable other than the deployed stack's table, unless `change`. Raises SettingsError.
 
-    CloudFormation would accept it, and the functions would go on with another ledger, or with an empty one.
+    CloudFormation would accept it, and the functions would continue with another ledger, or with an empty one.
     """
-    wanted, stream = parameters["ExistingTable"], parameters["ExistingTableStream"]
+    configured_table, stream = parameters["ExistingTable"], parameters["ExistingTableStream"]
     if change and parameters["Canary"] == "true":
         raise SettingsError(
             "set Canary=false for this deployment: for its five minutes, old versions would write to the old table and "
             "new ones to the other, and the alarms of the stopped functions would take it back"
         )
-    if stream and not stream.startswith(f"{wanted}/stream/"):
+    if stream and not stream.startswith(f"{configured_table}/stream/"):
         raise SettingsError(f"ExistingTableStream isn't a stream of ExistingTable: {stream}")
     try:
         [facts] = formation.describe_stacks(StackName=stack)["Stacks"]
@@ -79,20 +83,23 @@ def check_table(
         if error.response["Error"]["Code"] != NO_STACK:
             raise
         return
-    given = {one["ParameterKey"]: one.get("ParameterValue", "") for one in facts.get("Parameters", [])}
-    used = given.get("ExistingTable", "")
+    deployed_parameters = {
+        parameter["ParameterKey"]: parameter.get("ParameterValue", "") for parameter in facts.get("Parameters", [])
+    }
+    deployed_table = deployed_parameters.get("ExistingTable", "")
     # Before its first change set is executed, a stack has no table.
-    if used == wanted or change or facts["StackStatus"] == "REVIEW_IN_PROGRESS":
+    if deployed_table == configured_table or change or facts["StackStatus"] == "REVIEW_IN_PROGRESS":
         return
     raise SettingsError(
-        f"{stack} works on {used or 'its own table'}, and samconfig.toml names {wanted or 'no other one'}: the stack "
-        f"would go on with the accounts of another table. Set ExistingTable to {used or 'nothing'}. To change it on "
+        f"{stack} works on {deployed_table or 'its own table'}, and samconfig.toml names "
+        f"{configured_table or 'no other one'}: the stack would go on with the accounts of another table. "
+        f"Set ExistingTable to {deployed_table or 'nothing'}. To change it on "
         "purpose, follow docs/disaster.md and add DEPLOY_ARGS=--change-table"
     )
 
 
 def protect(formation: "CloudFormationClient", stack: str) -> None:
-    """Keep the stack from being deleted, and what must outlive a release from being replaced."""
+    """Protect the stack against deletion, and the resources that must outlive a release against replacement."""
     formation.set_stack_policy(StackName=stack, StackPolicyBody=POLICY.read_text("utf-8"))
     formation.update_termination_protection(StackName=stack, EnableTerminationProtection=True)
 
@@ -102,19 +109,19 @@ def main(arguments: "Sequence[str] | None" = None, config: Path = CONFIG, built:
     parser = argparse.ArgumentParser(prog="make deploy", description=__doc__)
     parser.add_argument("--environment", required=True, help="a section of samconfig.toml (ENV=)")
     parser.add_argument("--change-table", action="store_true", help="let a stack that exists change its ExistingTable")
-    chosen, more = parser.parse_known_args(arguments)
-    environment = read_environment(chosen.environment, config)
+    options, extra_arguments = parser.parse_known_args(arguments)
+    environment = read_environment(options.environment, config)
     account = account_of(environment)
     parameters = every_parameter(environment, read_template(), architecture_of(built / LAYER))
     formation = account.session.client("cloudformation")
-    check_table(formation, environment.stack_name, parameters, change=chosen.change_table)
+    check_table(formation, environment.stack_name, parameters, change=options.change_table)
     if not parameters["AlarmEmail"]:
         print(f"\n*** NOBODY RECEIVES THE ALARMS of {environment.stack_name}: AlarmEmail is empty. ***\n", flush=True)
     print(f"{environment.stack_name} in account {account.id}, {account.region}", flush=True)
-    command = sam.command(*deploy_arguments(environment, account, built, parameters, more))
+    command = sam.command(*deploy_arguments(environment, account, built, parameters, extra_arguments))
     mark(built, parameters)
-    mine = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "SAM_"))}
-    env = {**sam.environment(own_environment()), **mine}
+    aws_variables = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "SAM_"))}
+    env = {**sam.environment(own_environment()), **aws_variables}
     if code := subprocess.run(command, env=env, cwd=ROOT, check=False).returncode:
         return code
     protect(formation, environment.stack_name)

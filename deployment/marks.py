@@ -1,7 +1,7 @@
 """A mark in each function's built code that changes with the parameters.
 
-SAM publishes a version when a function's code, layer or properties change, but it names the version before it knows the
-parameters' values. A changed value alone would reach $LATEST, which nobody calls, and never the alias.
+SAM publishes a version when a function's code, layer or properties change, but it decides this before it knows the
+parameters' values. A changed value alone would reach only $LATEST, which nobody calls, and never the alias.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Before `make deploy` builds: the environment's settings are readable, and there is an account to deploy to."""
+"""Checks, before `make deploy` builds, that the environment's settings are valid and AWS accepts the credentials."""
 
 import argparse
 import sys

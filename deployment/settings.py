@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 CONFIG = ROOT / "samconfig.toml"
-# The build decides it, from what it built.
+# The parameter that is set from the built files, not from samconfig.toml.
 DECIDED_BY_BUILD = "Architecture"
 
 
@@ -35,14 +35,14 @@ class Environment:
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML with CloudFormation's short tags, whose values nothing here reads."""
+    """Loads YAML with CloudFormation's short tags, without evaluating them."""
 
 
 _Loader.add_multi_constructor("!", lambda _loader, tag, node: (tag, getattr(node, "value", None)))
 
 
 def read_template(path: Path = TEMPLATE) -> dict[str, Any]:
-    """The template, without the meaning of its functions."""
+    """The template, with its intrinsic functions left unevaluated."""
     template: dict[str, Any] = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a safe loader
     return template
 
@@ -50,9 +50,9 @@ def read_template(path: Path = TEMPLATE) -> dict[str, Any]:
 def read_environment(name: str, path: Path = CONFIG) -> Environment:
     """An environment of samconfig.toml. Raises SettingsError for one that isn't there."""
     config = tomllib.loads(path.read_text("utf-8"))
-    known = sorted(section for section in config if isinstance(config[section], dict) and "deploy" in config[section])
-    if name not in known:
-        raise SettingsError(f"samconfig.toml has no environment {name!r}; it has {', '.join(known)}")
+    names = sorted(section for section in config if isinstance(config[section], dict) and "deploy" in config[section])
+    if name not in names:
+        raise SettingsError(f"samconfig.toml has no environment {name!r}; it has {', '.join(names)}")
     settings = config[name]["deploy"]["parameters"]
     return Environment(
         config=path,
@@ -64,7 +64,7 @@ def read_environment(name: str, path: Path = CONFIG) -> Environment:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    # As SAM reads it: quotes group the value's words.
+    # As SAM reads it, quotes group the words of a value.
     [joined] = shlex.split(text)
     name, _, value = joined.partition("=")
     return name, value
@@ -74,7 +74,7 @@ def every_parameter(environment: Environment, template: Mapping[str, Any], archi
     """All parameters of the deployment: the template's defaults, changed by the environment.
 
     CloudFormation keeps a stack's old value for a parameter that a deployment leaves out, so a changed default would
-    never arrive. Raises SettingsError for a parameter that the template doesn't have, or that the build decides.
+    have no effect. Raises SettingsError for a parameter that the template doesn't have, or that the build sets.
     """
     defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
     if unknown := sorted(environment.parameters.keys() - defaults.keys()):

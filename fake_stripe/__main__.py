@@ -39,8 +39,8 @@ def main() -> int:
         settings.url = checked_url(options.webhook_url)
         if options.retry_seconds:
             settings.retry_seconds = [max(0.0, float(wait)) for wait in options.retry_seconds.split(",")]
-        known = dict(keys.parse(text) for text in options.api_key or [DEFAULT_KEY])
-        fake = RunningFake(port=options.port, settings=settings, api_keys=known, public_url=options.public_url)
+        api_keys = dict(keys.parse(text) for text in options.api_key or [DEFAULT_KEY])
+        fake = RunningFake(port=options.port, settings=settings, api_keys=api_keys, public_url=options.public_url)
     except (ValueError, OverflowError) as error:
         print(f"Can't start the fake Stripe: {error}", file=sys.stderr)
         return 2

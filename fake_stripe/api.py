@@ -172,15 +172,15 @@ def _list(kind: str, *filters: str) -> Callable[[Call], Json]:
     """List the objects whose fields equal the `filters` of the request. An object that it names must exist."""
 
     def run(call: Call) -> Json:
-        wanted = {name: call.params.text(name) for name in filters if name in call.params.fields}
-        for name in NAMED.intersection(wanted):
-            call.state.find(name, wanted[name] or "", name)
-        things = (
-            thing
-            for thing in call.state.newest_first(kind)
-            if all(_plain(thing.get(name)) == value for name, value in wanted.items())
+        values = {name: call.params.text(name) for name in filters if name in call.params.fields}
+        for name in NAMED.intersection(values):
+            call.state.find(name, values[name] or "", name)
+        records = (
+            record
+            for record in call.state.newest_first(kind)
+            if all(_plain(record.get(name)) == value for name, value in values.items())
         )
-        return listing.page(things, call.params, call.url)
+        return listing.page(records, call.params, call.url)
 
     return run
 
@@ -193,14 +193,14 @@ def _list_events(call: Call) -> Json:
     types = call.params.strings("types") or []
     if call.params.text("type"):
         types.append(call.params.required("type"))
-    things: Iterable[Json] = call.state.newest_first("event")
+    records: Iterable[Json] = call.state.newest_first("event")
     if types:
-        things = [thing for thing in things if any(_matches(thing["type"], wanted) for wanted in types)]
-    return listing.page(things, call.params, call.url)
+        records = [record for record in records if any(_matches(record["type"], wanted) for wanted in types)]
+    return listing.page(records, call.params, call.url)
 
 
-def _matches(event_type: str, wanted: str) -> bool:
-    return event_type == wanted or (wanted.endswith("*") and event_type.startswith(wanted[:-1]))
+def _matches(event_type: str, pattern: str) -> bool:
+    return event_type == pattern or (pattern.endswith("*") and event_type.startswith(pattern[:-1]))
 
 
 def _create_session(call: Call) -> Json:
@@ -235,16 +235,16 @@ def _create_customer(call: Call) -> Json:
 
 
 def _update_customer(call: Call) -> Json:
-    person = call.state.find("customer", call.identifier)
-    before = {name: person[name] for name in (*CUSTOMER_FIELDS, "metadata") if name in call.params.fields}
+    customer = call.state.find("customer", call.identifier)
+    previous = {name: customer[name] for name in (*CUSTOMER_FIELDS, "metadata") if name in call.params.fields}
     for name in CUSTOMER_FIELDS:
         if name in call.params.fields:
-            person[name] = call.params.text(name, limit=800) or None
-    person["metadata"] = call.params.metadata(old=person["metadata"])
+            customer[name] = call.params.text(name, limit=800) or None
+    customer["metadata"] = call.params.metadata(old=customer["metadata"])
     if "preferred_locales" in call.params.fields:
-        person["preferred_locales"] = call.params.strings("preferred_locales")
-    call.state.emit("customer.updated", person, before)
-    return person
+        customer["preferred_locales"] = call.params.strings("preferred_locales")
+    call.state.emit("customer.updated", customer, previous)
+    return customer
 
 
 def _create_refund(call: Call) -> Json:
@@ -265,9 +265,9 @@ def _create_refund(call: Call) -> Json:
 
 def _update_refund(call: Call) -> Json:
     refund = call.state.find("refund", call.identifier)
-    before = {"metadata": refund["metadata"]}
+    previous = {"metadata": refund["metadata"]}
     refund["metadata"] = call.params.metadata(old=refund["metadata"])
-    money_back.announce_update(call.state, refund, before)
+    money_back.announce_update(call.state, refund, previous)
     return refund
 
 
@@ -306,8 +306,8 @@ def _create_product(call: Call) -> Json:
 
 def _create_price(call: Call) -> Json:
     params = call.params
-    own = {name: params.fields[name] for name in params.fields if name not in PRICE_EXTRAS}
-    price = checkout.price_from(call.state, Params(own), call.state.now())
+    price_fields = {name: params.fields[name] for name in params.fields if name not in PRICE_EXTRAS}
+    price = checkout.price_from(call.state, Params(price_fields), call.state.now())
     extras = {name: params.text(name, limit=200) for name in ("lookup_key", "nickname")}
     price.update(active=True, metadata=params.metadata(), **extras)
     return price

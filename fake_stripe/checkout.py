@@ -143,14 +143,14 @@ def _check_names(params: Params, version: str) -> None:
 def _reflected(params: Params) -> Json:
     """The fields that the session repeats from the request."""
     texts = params.child("custom_text")
-    spots = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
-    texts.allow(spots)
-    messages = {spot: texts.child(spot).text("message", limit=1200) for spot in spots}
+    places = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
+    texts.allow(places)
+    messages = {place: texts.child(place).text("message", limit=1200) for place in places}
     return {
         "allow_promotion_codes": params.boolean("allow_promotion_codes"),
         "billing_address_collection": params.choice("billing_address_collection", ("auto", "required")),
         "client_reference_id": params.text("client_reference_id", limit=200),
-        "custom_text": {spot: {"message": message} if message else None for spot, message in messages.items()},
+        "custom_text": {place: {"message": message} if message else None for place, message in messages.items()},
         "customer_email": params.text("customer_email", limit=800),
         "locale": params.choice("locale", LOCALES),
         "origin_context": params.choice("origin_context", ("mobile_app", "web")),
@@ -164,10 +164,10 @@ def _url(params: Params, name: str) -> str | None:
         return None
     try:
         parts = urlsplit(url)
-        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isprintable() and " " not in url
+        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isprintable() and " " not in url
     except ValueError:
-        fine = False
-    if not fine:
+        is_valid = False
+    if not is_valid:
         raise StripeError(f"Not a valid URL: {name}", code="url_invalid", param=name)
     return url
 
@@ -234,23 +234,23 @@ def price_from(state: State, data: Params, now: int) -> Json:
     name = "unit_amount" if "unit_amount" in data.fields else "unit_amount_decimal"
     data.required(name)
     amount = data.integer(name, most=MAX_UNIT_AMOUNT) or 0
-    known = data.text("product")
-    if known is not None:
-        goods = state.find("product", known, data.path("product"))
+    product_id = data.text("product")
+    if product_id is not None:
+        product = state.find("product", product_id, data.path("product"))
     else:
-        about = data.child("product_data")
-        about.allow(("description", "images", "metadata", "name", "tax_code", "unit_label"))
-        goods = objects.product(
+        product_data = data.child("product_data")
+        product_data.allow(("description", "images", "metadata", "name", "tax_code", "unit_label"))
+        product = objects.product(
             state.new_id("product"),
             now,
-            name=about.required("name"),
-            description=about.text("description"),
-            metadata=about.metadata(),
+            name=product_data.required("name"),
+            description=product_data.text("description"),
+            metadata=product_data.metadata(),
         )
-        goods["active"] = False
-        state.put(goods)
+        product["active"] = False
+        state.put(product)
     price = objects.price(
-        state.new_id("price"), now, product_id=goods["id"], currency=currency, amount=amount, active=False
+        state.new_id("price"), now, product_id=product["id"], currency=currency, amount=amount, active=False
     )
     return state.put(price)
 

@@ -125,6 +125,6 @@ def read[P: ControlParams](request: Request, kind: type[P]) -> P:
             return kind.model_validate(request.form.to_dict())
         return kind.model_validate_json(body or b"{}", strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = str(first["loc"][0])[:40] if first["loc"] else "body"
-        raise StripeError(f"{name}: {first['msg']}", param=name) from error
+        first_error = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = str(first_error["loc"][0])[:40] if first_error["loc"] else "body"
+        raise StripeError(f"{name}: {first_error['msg']}", param=name) from error

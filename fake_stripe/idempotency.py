@@ -26,7 +26,7 @@ class KeyUse:
     path: str
     params: str
     at: int
-    answer: SavedResponse | None = None  # None while the first request runs
+    response: SavedResponse | None = None  # None while the first request runs
 
 
 class Idempotency:
@@ -59,23 +59,23 @@ class Idempotency:
         earlier = self._claim(slot, KeyUse(path, params, self._now()))
         if earlier is not None:
             return earlier, True
-        answer: SavedResponse | None = None
+        response: SavedResponse | None = None
         try:
-            answer = call()
+            response = call()
         finally:
-            self._settle(slot, answer)
-        return answer, False
+            self._settle(slot, response)
+        return response, False
 
     def _claim(self, slot: tuple[str, str], request: KeyUse) -> SavedResponse | None:
         with self._lock:
-            kept = self._kept.get(slot)
-            if kept is None or kept.at + KEPT_SECONDS <= request.at:
+            use = self._kept.get(slot)
+            if use is None or use.at + KEPT_SECONDS <= request.at:
                 self._kept[slot] = request
                 if len(self._kept) > KEPT_KEYS:
                     del self._kept[next(iter(self._kept))]
                 return None
-            _same_request(slot[1], kept, request)
-            if kept.answer is None:
+            _same_request(slot[1], use, request)
+            if use.response is None:
                 raise StripeError(
                     "There is currently another in-progress request using this Idempotent Key (that probably means "
                     "you submitted twice, and the other request is still going through): "
@@ -84,27 +84,27 @@ class Idempotency:
                     kind="idempotency_error",
                     code="idempotency_key_in_use",
                 )
-            return kept.answer
+            return use.response
 
-    def _settle(self, slot: tuple[str, str], answer: SavedResponse | None) -> None:
+    def _settle(self, slot: tuple[str, str], response: SavedResponse | None) -> None:
         """Keep the response; after a rejection, release the key instead."""
-        refused = answer is None or (400 <= answer.status < 500 and answer.status != 402)  # noqa: PLR2004
+        rejected = response is None or (400 <= response.status < 500 and response.status != 402)  # noqa: PLR2004
         with self._lock:
-            if refused:
+            if rejected:
                 self._kept.pop(slot, None)
             elif slot in self._kept:
-                self._kept[slot].answer = answer
+                self._kept[slot].response = response
 
 
-def _same_request(key: str, kept: KeyUse, request: KeyUse) -> None:
-    if kept.path != request.path:
-        used = f"for the same endpoint they were first used for ('{kept.path}')"
-    elif kept.params != request.params:
-        used = "with the same parameters they were first used with"
+def _same_request(key: str, first: KeyUse, request: KeyUse) -> None:
+    if first.path != request.path:
+        rule = f"for the same endpoint they were first used for ('{first.path}')"
+    elif first.params != request.params:
+        rule = "with the same parameters they were first used with"
     else:
         return
     raise StripeError(
-        f"Keys for idempotent requests can only be used {used}. "
+        f"Keys for idempotent requests can only be used {rule}. "
         f"Try using a key other than '{key}' if you meant to execute a different request.",
         kind="idempotency_error",
     )

@@ -29,7 +29,7 @@ def returns(state: State, session: Json) -> bool:
 
 
 def payment_failed(state: State, session: Json) -> bool:
-    """Whether its Pix or boleto failed or expired."""
+    """Whether the session's Pix or boleto failed or expired."""
     return waiting(session) and state.find("payment_intent", session["payment_intent"])["next_action"] is None
 
 
@@ -121,8 +121,8 @@ def pay_after_expiry(state: State, session_id: str, method: str | None = None) -
         session["payment_intent"] = None  # a cancelled payment intent stays cancelled
         _choose(state, session, method)
         _complete(state, session)
-    late = "completed" if method == "card" else "async_payment_succeeded"
-    return _succeed(state, session, f"checkout.session.{late}")
+    event = "completed" if method == "card" else "async_payment_succeeded"
+    return _succeed(state, session, f"checkout.session.{event}")
 
 
 def expire_due(state: State) -> None:
@@ -132,8 +132,8 @@ def expire_due(state: State) -> None:
         if session["status"] == "open" and session["expires_at"] <= now:
             expire(state, session["id"])
         elif waiting(session):
-            shown = (state.find("payment_intent", session["payment_intent"])["next_action"] or {}).values()
-            if any(isinstance(voucher, dict) and voucher["expires_at"] <= now for voucher in shown):
+            details = (state.find("payment_intent", session["payment_intent"])["next_action"] or {}).values()
+            if any(isinstance(voucher, dict) and voucher["expires_at"] <= now for voucher in details):
                 fail(state, session["id"])
 
 
@@ -182,19 +182,19 @@ def _voucher(state: State, session: Json, intent: Json, method: str) -> Json:
     options = session["payment_method_options"].get(method) or {}
     if method == "pix":
         code = vouchers.pix_code(amount=intent["amount"], reference=intent["id"].replace("_", ""), merchant=MERCHANT)
-        shown = {
+        details = {
             "data": code,
             "expires_at": state.now() + options.get("expires_after_seconds", 86_400),
             "hosted_instructions_url": page,
             "image_url_png": f"{page}/pix.png",
             "image_url_svg": f"{page}/pix.svg",
         }
-        return {"type": "pix_display_qr_code", "pix_display_qr_code": shown}
+        return {"type": "pix_display_qr_code", "pix_display_qr_code": details}
     due = vouchers.boleto_due(state.now(), options.get("expires_after_days", 3))
     serial = len(state.tables["payment_intent"])
     number = vouchers.boleto_number(amount=intent["amount"], due=due, serial=serial)
-    shown = {"expires_at": due, "hosted_voucher_url": page, "number": number, "pdf": f"{page}/boleto.pdf"}
-    return {"type": "boleto_display_details", "boleto_display_details": shown}
+    details = {"expires_at": due, "hosted_voucher_url": page, "number": number, "pdf": f"{page}/boleto.pdf"}
+    return {"type": "boleto_display_details", "boleto_display_details": details}
 
 
 def _complete(state: State, session: Json) -> None:

@@ -27,38 +27,38 @@ def envelope(data: list[Json], url: str, *, has_more: bool = False) -> Json:
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
-def page(things: Iterable[Json], params: Params, url: str) -> Json:
+def page(records: Iterable[Json], params: Params, url: str) -> Json:
     """Return one page of `things`, which are sorted newest first."""
     limit = params.integer("limit", least=1, most=MAX_LIMIT) or DEFAULT_LIMIT
-    found = list(things)
+    ordered = list(records)
     after, before = params.text("starting_after"), params.text("ending_before")
     if after and before:
         raise StripeError("You can't use both starting_after and ending_before.", param="starting_after")
     if before:
-        newer = found[: _position(found, before, "ending_before")]
-        kept = [thing for thing in newer if _created_within(thing, params)]
-        return envelope(kept[-limit:], url, has_more=len(kept) > limit)
+        newer = ordered[: _position(ordered, before, "ending_before")]
+        in_range = [record for record in newer if _created_within(record, params)]
+        return envelope(in_range[-limit:], url, has_more=len(in_range) > limit)
     if after:
-        found = found[_position(found, after, "starting_after") + 1 :]
-    kept = [thing for thing in found if _created_within(thing, params)]
-    return envelope(kept[:limit], url, has_more=len(kept) > limit)
+        ordered = ordered[_position(ordered, after, "starting_after") + 1 :]
+    in_range = [record for record in ordered if _created_within(record, params)]
+    return envelope(in_range[:limit], url, has_more=len(in_range) > limit)
 
 
-def _position(things: list[Json], identifier: str, param: str) -> int:
-    for place, thing in enumerate(things):
-        if thing["id"] == identifier:
-            return place
+def _position(records: list[Json], identifier: str, param: str) -> int:
+    for index, record in enumerate(records):
+        if record["id"] == identifier:
+            return index
     raise missing("object", identifier, param)
 
 
-def _created_within(thing: Json, params: Params) -> bool:
-    if "created" not in params.fields or "created" not in thing:
+def _created_within(record: Json, params: Params) -> bool:
+    if "created" not in params.fields or "created" not in record:
         return True
     if isinstance(params.fields["created"], str):
-        return bool(thing["created"] == params.integer("created"))
+        return bool(record["created"] == params.integer("created"))
     bounds = params.child("created")
     bounds.allow(tuple(COMPARISONS))
-    return all(COMPARISONS[name](thing["created"], bounds.integer(name) or 0) for name in bounds.fields)
+    return all(COMPARISONS[name](record["created"], bounds.integer(name) or 0) for name in bounds.fields)
 
 
 def expansions(params: Params) -> list[str]:
@@ -75,12 +75,12 @@ def expansions(params: Params) -> list[str]:
     return paths
 
 
-def expanded(state: State, answer: Json, paths: list[str]) -> Json:
+def expanded(state: State, response: Json, paths: list[str]) -> Json:
     """Return a copy of the response with the objects at `paths` in place of their ids."""
-    answer = copy.deepcopy(answer)
+    response = copy.deepcopy(response)
     for path in paths:
-        _expand(state, answer, path.split("."), path)
-    return answer
+        _expand(state, response, path.split("."), path)
+    return response
 
 
 def _not_expandable(path: str) -> StripeError:

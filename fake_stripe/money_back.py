@@ -5,7 +5,7 @@ from fake_stripe.errors import Json, StripeError, missing, wrong_state
 from fake_stripe.state import State
 
 REFUND_STATUSES = ("succeeded", "pending", "requires_action", "failed")
-# The customer's bank is slow, or the customer has to say where the money should go.
+# The customer's bank is slow, or the customer must choose where the money should go.
 UNFINISHED = frozenset({"pending", "requires_action"})
 OPEN_DISPUTES = ("needs_response", "under_review", "warning_needs_response", "warning_under_review")
 
@@ -45,10 +45,10 @@ def refund(
     )
     record["balance_transaction"] = state.move_money("refund", -amount, record)["id"]
     state.put(record)
-    before = {"amount_refunded": charge["amount_refunded"]}
+    previous = {"amount_refunded": charge["amount_refunded"]}
     _count_refunded(charge, amount)
     state.emit("refund.created", record)
-    state.emit("charge.refunded", charge, before)
+    state.emit("charge.refunded", charge, previous)
     return fail_refund(state, record["id"]) if status == "failed" else record
 
 
@@ -56,9 +56,9 @@ def succeed_refund(state: State, refund_id: str) -> Json:
     record = state.find("refund", refund_id)
     if record["status"] not in UNFINISHED:
         raise wrong_state(f"Refund {refund_id} is {record['status']}, not pending")
-    before = {"status": record["status"], "pending_reason": record["pending_reason"]}
+    previous = {"status": record["status"], "pending_reason": record["pending_reason"]}
     record.update(status="succeeded", pending_reason=None)
-    announce_update(state, record, before)
+    announce_update(state, record, previous)
     return record
 
 
@@ -70,18 +70,18 @@ def cancel_refund(state: State, refund_id: str) -> Json:
             f"A refund can be canceled before it is processed only. This refund has a status of {record['status']}.",
             param="refund",
         )
-    before = {"status": record["status"]}
+    previous = {"status": record["status"]}
     record.update(status="canceled", failure_reason="merchant_request", pending_reason=None)
-    refunded = _return_to_merchant(state, record)
-    announce_update(state, record, before)
-    state.emit("charge.updated", state.find("charge", record["charge"]), refunded)
+    previous_charge = _return_to_merchant(state, record)
+    announce_update(state, record, previous)
+    state.emit("charge.updated", state.find("charge", record["charge"]), previous_charge)
     return record
 
 
-def announce_update(state: State, record: Json, before: Json) -> None:
+def announce_update(state: State, record: Json, previous: Json) -> None:
     """Both names of the event: endpoints on older API versions know only the first."""
-    state.emit("charge.refund.updated", record, before)
-    state.emit("refund.updated", record, before)
+    state.emit("charge.refund.updated", record, previous)
+    state.emit("refund.updated", record, previous)
 
 
 def fail_refund(state: State, refund_id: str, reason: str = "expired_or_canceled_card") -> Json:
@@ -89,12 +89,12 @@ def fail_refund(state: State, refund_id: str, reason: str = "expired_or_canceled
     record = state.find("refund", refund_id)
     if record["status"] not in {*UNFINISHED, "succeeded"}:
         raise wrong_state(f"Refund {refund_id} is {record['status']} already")
-    before = {"status": record["status"]}
+    previous = {"status": record["status"]}
     record.update(status="failed", failure_reason=reason, pending_reason=None)
-    refunded = _return_to_merchant(state, record)
-    announce_update(state, record, before)
+    previous_charge = _return_to_merchant(state, record)
+    announce_update(state, record, previous)
     state.emit("refund.failed", record)
-    state.emit("charge.updated", state.find("charge", record["charge"]), refunded)
+    state.emit("charge.updated", state.find("charge", record["charge"]), previous_charge)
     return record
 
 
@@ -153,44 +153,44 @@ def close_dispute(state: State, dispute_id: str, outcome: str, *, reinstate: boo
 
 def submit_evidence(state: State, dispute_id: str, evidence: dict[str, str], *, submit: bool) -> Json:
     record = state.find("dispute", dispute_id)
-    before = {"status": record["status"]}
+    previous = {"status": record["status"]}
     record["evidence"].update(evidence)
     record["evidence_details"]["has_evidence"] = any(isinstance(text, str) for text in record["evidence"].values())
     if submit and record["status"] in OPEN_DISPUTES:
         record["status"] = "warning_under_review" if record["status"].startswith("warning") else "under_review"
         record["evidence_details"]["submission_count"] += 1
         record["evidence_details"]["submission_method"] = "manual"
-    state.emit("charge.dispute.updated", record, before)
+    state.emit("charge.dispute.updated", record, previous)
     return record
 
 
 def _balance(record: Json) -> int:
-    return sum(int(moved["amount"]) for moved in record["balance_transactions"])
+    return sum(int(transaction["amount"]) for transaction in record["balance_transactions"])
 
 
 def _refundable(state: State, charge: Json, amount: int | None) -> int:
-    left = charge["amount"] - charge["amount_refunded"]
+    refundable = charge["amount"] - charge["amount_refunded"]
     if not charge["paid"]:
         raise StripeError(f"Charge {charge['id']} has not been paid.", param="charge")
     disputes = (dispute for dispute in state.newest_first("dispute") if dispute["charge"] == charge["id"])
     if any(dispute["status"] == "lost" for dispute in disputes):
         raise StripeError("This charge has been charged back; it can't be refunded.", code="charge_disputed")
-    if left == 0:
+    if refundable == 0:
         raise StripeError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
-    amount = left if amount is None else amount
-    if not 1 <= amount <= left:
-        raise StripeError(f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})",
+    amount = refundable if amount is None else amount
+    if not 1 <= amount <= refundable:
+        raise StripeError(f"Refund amount ({amount}) is greater than unrefunded amount on charge ({refundable})",
                           param="amount")  # fmt: skip
     return amount
 
 
 def _return_to_merchant(state: State, record: Json) -> Json:
-    """Return the money of a refund that ended without it. Returns what its charge said before."""
+    """Return the money of a refund that failed or was cancelled. Returns the charge's previous values."""
     record["failure_balance_transaction"] = state.move_money("refund_failure", record["amount"], record)["id"]
     charge = state.find("charge", record["charge"])
-    before = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
+    previous = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
     _count_refunded(charge, -record["amount"])
-    return before
+    return previous
 
 
 def _count_refunded(charge: Json, amount: int) -> None:

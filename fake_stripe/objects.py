@@ -1,4 +1,4 @@
-"""The fields of Stripe's objects, one function a kind, complete by the SDK's types."""
+"""Stripe's objects: one function for each kind, with all fields that the SDK's types have."""
 
 from decimal import Decimal
 
@@ -69,7 +69,7 @@ def line_item(identifier: str, *, price: Json, quantity: int, description: str) 
 
 
 def customer(identifier: str, created: int, **fields: object) -> Json:
-    rest: Json = {
+    defaults: Json = {
         "address": None, "balance": 0, "currency": None, "default_source": None, "delinquent": False,
         "description": None, "discount": None, "email": None, "invoice_prefix": identifier[-8:].upper(),
         "invoice_settings": {"custom_fields": None, "default_payment_method": None, "footer": None,
@@ -77,12 +77,12 @@ def customer(identifier: str, created: int, **fields: object) -> Json:
         "metadata": {}, "name": None, "next_invoice_sequence": 1, "phone": None, "preferred_locales": [],
         "shipping": None, "tax_exempt": "none", "test_clock": None,
     }  # fmt: skip
-    return new("customer", identifier, created, **(rest | fields))
+    return new("customer", identifier, created, **(defaults | fields))
 
 
 def checkout_session(identifier: str, created: int, **fields: object) -> Json:
     """`fields` come from the request; the rest are the defaults of a hosted payment session."""
-    rest: Json = {
+    defaults: Json = {
         "after_expiration": None, "automatic_tax": {"enabled": False, "liability": None, "provider": None,
                                                     "status": None},
         "client_secret": None, "collected_information": None, "consent": None, "consent_collection": None,
@@ -98,11 +98,11 @@ def checkout_session(identifier: str, created: int, **fields: object) -> Json:
         "status": "open", "subscription": None, "ui_mode": "hosted_page", "wallet_options": None,
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
     }  # fmt: skip
-    return new("checkout.session", identifier, created, **(rest | fields))
+    return new("checkout.session", identifier, created, **(defaults | fields))
 
 
 def payment_intent(identifier: str, created: int, **fields: object) -> Json:
-    rest: Json = {
+    defaults: Json = {
         "amount_capturable": 0, "amount_details": {"tip": {}}, "amount_received": 0, "application": None,
         "application_fee_amount": None, "automatic_payment_methods": None, "canceled_at": None,
         "cancellation_reason": None, "capture_method": "automatic_async", "client_secret": f"{identifier}_secret_fake",
@@ -114,12 +114,12 @@ def payment_intent(identifier: str, created: int, **fields: object) -> Json:
         "statement_descriptor_suffix": None, "status": "requires_payment_method", "transfer_data": None,
         "transfer_group": None,
     }  # fmt: skip
-    return new("payment_intent", identifier, created, **(rest | fields))
+    return new("payment_intent", identifier, created, **(defaults | fields))
 
 
 def charge(identifier: str, created: int, *, intent: Json, details: Json, billing: Json, **fields: object) -> Json:
     succeeded = fields.get("status", "succeeded") == "succeeded"
-    rest: Json = {
+    defaults: Json = {
         "amount": intent["amount"], "amount_captured": intent["amount"] if succeeded else 0, "amount_refunded": 0,
         "application": None, "application_fee": None, "application_fee_amount": None, "billing_details": billing,
         "calculated_statement_descriptor": "PREPAID", "captured": succeeded, "currency": intent["currency"],
@@ -132,7 +132,7 @@ def charge(identifier: str, created: int, *, intent: Json, details: Json, billin
         "review": None, "shipping": None, "source": None, "source_transfer": None, "statement_descriptor": None,
         "statement_descriptor_suffix": None, "status": "succeeded", "transfer_data": None, "transfer_group": None,
     }  # fmt: skip
-    return new("charge", identifier, created, balance_transaction=None, **(rest | fields))
+    return new("charge", identifier, created, balance_transaction=None, **(defaults | fields))
 
 
 def outcome(kind: str, message: str) -> Json:

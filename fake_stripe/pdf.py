@@ -1,4 +1,4 @@
-"""A PDF of one page with lines of text, as a boleto has one."""
+"""Makes a PDF of one page with lines of text, for boletos."""
 
 from collections.abc import Sequence
 

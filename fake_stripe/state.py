@@ -62,14 +62,14 @@ class State:
     def now(self) -> int:
         return int(self._now()) + self.clock_offset
 
-    def put(self, thing: Json) -> Json:
-        table = self.tables.setdefault(thing["object"], {})
-        table[thing["id"]] = thing
+    def put(self, record: Json) -> Json:
+        table = self.tables.setdefault(record["object"], {})
+        table[record["id"]] = record
         if len(table) > KEPT_OBJECTS:
             oldest = next(iter(table))
             del table[oldest]
             self.baskets.pop(oldest, None)
-        return thing
+        return record
 
     def find(self, kind: str, identifier: str, param: str = "id") -> Json:
         try:

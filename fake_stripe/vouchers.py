@@ -60,13 +60,13 @@ def spaced_boleto(number: str) -> str:
 
 def _modulo10(digits: str) -> str:
     total = 0
-    for place, digit in enumerate(reversed(digits)):
-        product = int(digit) * (2 if place % 2 == 0 else 1)
+    for position, digit in enumerate(reversed(digits)):
+        product = int(digit) * (2 if position % 2 == 0 else 1)
         total += product // 10 + product % 10
     return str(-total % 10)
 
 
 def _modulo11(digits: str) -> str:
-    total = sum(int(digit) * (2 + place % 8) for place, digit in enumerate(reversed(digits)))
+    total = sum(int(digit) * (2 + position % 8) for position, digit in enumerate(reversed(digits)))
     check = 11 - total % 11
     return str(check if 1 < check < 10 else 1)  # noqa: PLR2004 (0, 1, 10 and 11 are written as 1)

@@ -147,8 +147,8 @@ class Webhooks:
 
         with self.changed:
             self.changed.wait_for(done, min(max(timeout, 0.0), MAX_DRAIN))
-            left = {"queued": len(self._queue), "held": len(self._held), "in_flight": self._in_flight}
-        return {"drained": not any(left.values()), **left}
+            remaining = {"queued": len(self._queue), "held": len(self._held), "in_flight": self._in_flight}
+        return {"drained": not any(remaining.values()), **remaining}
 
     def undelivered(self, event_id: str) -> bool:
         with self.changed:
@@ -211,11 +211,11 @@ class Webhooks:
         return self._queue[0][0] - time.monotonic()
 
     def _attempt(self, delivery: Delivery) -> None:
-        answer = self._post(delivery.body, "application/json; charset=utf-8")
+        response = self._post(delivery.body, "application/json; charset=utf-8")
         with self.changed:
             delivery.attempt += 1
             schedule = self.settings.retry_seconds
-            accepted = 200 <= (answer["status"] or 0) < 300  # noqa: PLR2004
+            accepted = 200 <= (response["status"] or 0) < 300  # noqa: PLR2004
             if accepted:
                 outcome = "delivered"
             elif delivery.attempt <= len(schedule):
@@ -223,19 +223,19 @@ class Webhooks:
                 self._push(delivery, schedule[delivery.attempt - 1])
             else:
                 outcome = "gave_up"
-            self._note(delivery, outcome, answer)
+            self._note(delivery, outcome, response)
             self._in_flight -= 1
             self.changed.notify_all()
 
-    def _note(self, delivery: Delivery, outcome: str, answer: Json | None = None) -> None:
+    def _note(self, delivery: Delivery, outcome: str, response: Json | None = None) -> None:
         self._outcomes[delivery.event] = outcome
         if len(self._outcomes) > KEPT_OUTCOMES:
             del self._outcomes[next(iter(self._outcomes))]
-        response = answer or {"status": None, "answer": "", "error": "", "milliseconds": 0, "signature": ""}
+        fields = response or {"status": None, "answer": "", "error": "", "milliseconds": 0, "signature": ""}
         self._attempts.append(
             {
                 "event": delivery.event, "type": delivery.kind, "attempt": delivery.attempt, "outcome": outcome,
-                "at": int(self._wall_clock()), **response,
+                "at": int(self._wall_clock()), **fields,
             }
         )  # fmt: skip
 
@@ -261,16 +261,16 @@ class Webhooks:
 
     def _signature(self, settings: Settings, body: bytes) -> str:
         timestamp = int(self._wall_clock()) + settings.timestamp_offset_seconds
-        used = {
+        signing_secrets = {
             "current": [settings.secret],
             "previous": [settings.previous_secret],
             "both": [settings.secret, settings.previous_secret],
             "other": ["whsec_somebody_else"],
             "none": [],
         }[settings.sign_with]
-        if not used:
+        if not signing_secrets:
             return ""
-        return ",".join([f"t={timestamp}", *(f"v1={sign(body, secret, timestamp)}" for secret in used)])
+        return ",".join([f"t={timestamp}", *(f"v1={sign(body, secret, timestamp)}" for secret in signing_secrets)])
 
 
 def _exchange(url: str, body: bytes, headers: dict[str, str], timeout: float) -> tuple[int, str]:
@@ -280,7 +280,7 @@ def _exchange(url: str, body: bytes, headers: dict[str, str], timeout: float) ->
     connection = kind(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request("POST", parts._replace(scheme="", netloc="").geturl() or "/", body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read(MAX_ANSWER).decode("utf-8", "replace")
+        response = connection.getresponse()
+        return response.status, response.read(MAX_ANSWER).decode("utf-8", "replace")
     finally:
         connection.close()

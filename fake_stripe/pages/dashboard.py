@@ -48,4 +48,4 @@ def _of_intent(state: State, kind: str, intent_id: str | None) -> list[Json]:
     """The refunds or disputes of a payment intent, oldest first."""
     if intent_id is None:
         return []
-    return [dict(thing) for thing in reversed(state.newest_first(kind)) if thing["payment_intent"] == intent_id]
+    return [dict(record) for record in reversed(state.newest_first(kind)) if record["payment_intent"] == intent_id]

@@ -1,4 +1,4 @@
-"""Money and moments as each language writes them."""
+"""Money, days and times as each language writes them."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from babel.numbers import format_currency
 
 DEFAULT_LANGUAGE = "pt-BR"
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
-# Digits behind the decimal point, where there aren't two: https://docs.stripe.com/currencies.
+# The number of decimals of currencies that don't have two: https://docs.stripe.com/currencies.
 DECIMALS = dict.fromkeys(
     ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"), 0
 ) | dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 3)

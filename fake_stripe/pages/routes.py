@@ -1,4 +1,4 @@
-"""A browser's routes: the dashboard at /, and the payment page at /pay/{session}."""
+"""The routes for browsers: the dashboard at /, and the payment page at /pay/{session}."""
 
 import io
 import re
@@ -154,19 +154,19 @@ def _boleto_pdf(fake: Fake, session_id: str) -> Response:
 
 def _act(fake: Fake, session_id: str, action: str) -> ResponseReturnValue:
     """Carry out a button's action, then show the page in its new state."""
-    here = f"/pay/{session_id}"
+    page_url = f"/pay/{session_id}"
     with fake.state.lock:
         lifecycle.expire_due(fake.state)
         match action:
             case "card":
-                return redirect(here + _pay_by_card(fake, session_id), 303)
+                return redirect(page_url + _pay_by_card(fake, session_id), 303)
             case "pix" | "boleto":
                 lifecycle.confirm(fake.state, session_id, action)
             case "paid":
                 lifecycle.pay(fake.state, session_id)
             case "failed":
                 lifecycle.fail(fake.state, session_id)
-    return redirect(here, 303)
+    return redirect(page_url, 303)
 
 
 def _pay_by_card(fake: Fake, session_id: str) -> str:

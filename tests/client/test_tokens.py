@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prepaid_client import AsyncPrepaid, ClientCredentials, Prepaid, Unauthorized, Unavailable
-from prepaid_client.tokens import Granted, KeptToken
+from prepaid_client.tokens import CachedToken, TokenResponse
 from tests.support.failing_line import Answered, FailingLine, Lost, NotSent
 from tests.support.served import KINDS, Served
 from tests.support.token_endpoint import SECRET, TokenEndpoint
@@ -132,8 +132,8 @@ def test_tasks_share_one_token(shop: Served, tokens: TokenEndpoint) -> None:
 
 @pytest.mark.parametrize(("life", "kept"), [(3600, 3540), (100, 50), (1, 0.5)])
 def test_a_token_is_renewed_before_it_expires(life: int, kept: float) -> None:
-    token = KeptToken()
-    token.keep(Granted(access_token="one", expires_in=life), now=1000)
+    token = CachedToken()
+    token.keep(TokenResponse(access_token="one", expires_in=life), now=1000)
 
     assert token.get(1000 + kept - 0.01, None) == "one"
     assert token.get(1000 + kept, None) is None

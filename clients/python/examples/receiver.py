@@ -1,4 +1,4 @@
-"""A webhook's endpoint that verifies each event and prints it: a start for your own.
+"""A webhook endpoint that verifies each event and prints it. Use it as a start for your own.
 
 Run `python receiver.py [PORT]`. It asks for the secret, or reads it from PREPAID_WEBHOOK_SECRET.
 """
@@ -14,8 +14,8 @@ PORT = 8000
 
 
 def handler(secret: str) -> type[BaseHTTPRequestHandler]:
-    """Answers 204 to an event, and 400 to everything else."""
-    known: set[str] = set()
+    """Responds with 204 to an event, and with 400 to everything else."""
+    received: set[str] = set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -25,9 +25,10 @@ def handler(secret: str) -> type[BaseHTTPRequestHandler]:
             except WebhookRejected as error:
                 self.answer(400, str(error))
                 return
-            # An event may come again. Your own endpoint stores it under its id before it answers, and works later.
-            if event.id not in known:
-                known.add(event.id)
+            # An event may be delivered more than once. Your own endpoint should store it under its id, respond, and
+            # then process it.
+            if event.id not in received:
+                received.add(event.id)
                 print(f"{event.time:%H:%M:%S}  {event.subject}  {event.type}  {dict(event.data)}", flush=True)
             self.answer(204, "")
 

@@ -1,4 +1,4 @@
-"""The service's answers. Each has the members that openapi.json describes; members that it doesn't know are ignored.
+"""The service's answers. Each has the members that openapi.json describes; unknown members are ignored.
 
 Times are aware datetimes in UTC, credits and units whole numbers, amounts in the currency's minor unit.
 """
@@ -34,7 +34,7 @@ class Draw:
 class Keyed:
     """An answer to a request with an idempotency key.
 
-    replayed: an earlier request with this key took effect; this is that request's answer.
+    replayed: whether an earlier request with this key took effect; then this is that request's answer.
     """
 
     replayed: bool = False
@@ -42,7 +42,7 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumption(Keyed):
-    """A recorded charge. quota: units that the plan paid. balance: after it."""
+    """A recorded consumption. quota: units that the plan's quota paid for. balance: after it."""
 
     id: str
     entry: int
@@ -57,7 +57,7 @@ class Consumption(Keyed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The results of a batch in the order of its items: the consumption, or the refusal of that item alone."""
+    """The results of a batch, in the order of its items: each item's consumption or its own refusal."""
 
     results: tuple[Consumption | Refused, ...]
 
@@ -89,7 +89,7 @@ class HoldState(PlacedHold):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capture(Keyed):
-    """A recorded capture. returned: what the hold gave back. expired: unspent credits whose lot had ended."""
+    """A recorded capture. returned: what the hold gave back. expired: unspent credits whose lot had expired."""
 
     id: str
     entry: int
@@ -107,7 +107,7 @@ class Capture(Keyed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release(Keyed):
-    """A recorded release. returned: what the hold gave back. expired: credits whose lot had ended."""
+    """A recorded release. returned: what the hold gave back. expired: credits whose lot had expired."""
 
     id: str
     entry: int
@@ -122,7 +122,7 @@ class Release(Keyed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal(Keyed):
-    """A recorded reversal. owed: credits that settled a debt. lot: the new lot, where the old one had ended."""
+    """A recorded reversal. owed: credits that paid a debt. lot: the new lot for credits whose own lot had expired."""
 
     id: str
     entry: int
@@ -153,7 +153,7 @@ class Lot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credits:
-    """The account's credits. owed: a debt that the next credits settle."""
+    """The account's credits. owed: a debt, which the next credits pay first."""
 
     available: int
     held: int
@@ -164,7 +164,7 @@ class Credits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """A feature's units in the plan."""
+    """The quota of a feature in the plan, in units."""
 
     feature: str
     limit: int
@@ -175,7 +175,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureBalance:
-    """What the account can use of a feature. units_left: None where a unit costs nothing."""
+    """What the account can use of a feature. units_left: None for a free feature."""
 
     price: int
     can_use: bool
@@ -184,7 +184,7 @@ class FeatureBalance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What the account has. entry: the number of its newest entry."""
+    """An account's balance. entry: the number of its newest entry."""
 
     account: str
     status: str
@@ -222,7 +222,7 @@ class QuotaChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A line of the history. source: what paid, quota, credits or both. actor: the client that caused it."""
+    """An entry of the history. source: what paid: quota, credits or both. actor: the client that made the request."""
 
     entry: int
     at: datetime
@@ -297,7 +297,7 @@ class Owed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A civil month of an account. closed: it can't change any more."""
+    """The statement of a civil month. closed: whether it is final."""
 
     account: str
     month: str
@@ -314,7 +314,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """Units of a feature. source: what paid, quota or credits."""
+    """Units of a feature. source: what paid for them: quota or credits."""
 
     feature: str
     source: str
@@ -344,7 +344,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountTerms:
-    """An account's terms. manager_code_set: None unless an administrator asks."""
+    """An account's terms and profile. manager_code_set: only for administrators; None for others."""
 
     account: str
     name: str
@@ -362,7 +362,7 @@ class AccountTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedAccount:
-    """An account in the list of all."""
+    """An account in the list of all accounts."""
 
     account: str
     name: str
@@ -376,7 +376,7 @@ class ListedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountsPage:
-    """Some of all accounts."""
+    """A page of all accounts."""
 
     accounts: tuple[ListedAccount, ...]
     next_cursor: str | None
@@ -394,7 +394,7 @@ class EventBalance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventData:
-    """Numbers and ids of an event; None for what doesn't concern it. entry: None for an event without an entry."""
+    """Numbers and ids of an event; None for members that it doesn't have. entry: None for an event without an entry."""
 
     account: str
     entry: int | None = None
@@ -435,20 +435,20 @@ class ListedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsPage:
-    """Some events of one account. next: the entry after which the next page begins."""
+    """A page of one account's events. next: the number of the entry after which the next page begins."""
 
     events: tuple[ListedEvent, ...]
     next: int
 
     @property
     def next_cursor(self) -> str | None:
-        """Where the list continues. Its end shows with a page that is empty."""
+        """The cursor of the next page. Only an empty page is the last one."""
         return str(self.next) if self.events else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsFeed:
-    """Some events of all accounts. next: where the next page begins. more: whether it has something already."""
+    """A page of all accounts' events. next: where the next page begins. more: whether that page has events already."""
 
     events: tuple[ListedEvent, ...]
     next: str
@@ -456,7 +456,7 @@ class EventsFeed:
 
     @property
     def next_cursor(self) -> str | None:
-        """Where the list continues."""
+        """The cursor of the next page; None if it has no events yet."""
         return self.next if self.more else None
 
 
@@ -492,7 +492,7 @@ class Void(Keyed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure(Keyed):
-    """A recorded erasure. entries: how many lost their texts."""
+    """A recorded erasure. entries: from how many entries it removed the texts."""
 
     id: str
     entry: int

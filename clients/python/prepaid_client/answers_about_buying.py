@@ -30,7 +30,7 @@ class Packs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feature:
-    """A feature of the catalog. price: credits a unit."""
+    """A feature of the catalog. price: credits per unit."""
 
     id: str
     price: int
@@ -40,7 +40,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A plan of the catalog. quotas: units a month, by feature."""
+    """A plan of the catalog. quotas: units per month, by feature."""
 
     id: str
     quotas: Mapping[str, int] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Pack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """Features, plans and packs. version: of the catalog in force when it was read."""
+    """The features, plans and packs that were in force when it was read. version: the catalog's number."""
 
     version: int
     features: tuple[Feature, ...]

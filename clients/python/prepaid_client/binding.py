@@ -1,8 +1,8 @@
-"""How the functions of calls.py become methods, of the sync and the async client alike.
+"""Turns the functions of calls.py into methods of both the sync and the async client.
 
-`get_balance = Operation(calls.get_balance)` in the one class that Account and AsyncAccount share is a method that sends
-the call and returns its answer: at once, or when awaited. The arguments' types are those of the function, which is what
-the class itself shows: `help(Account.get_balance)`.
+`get_balance = Operation(calls.get_balance)`, in the class that Account and AsyncAccount share, is a method that sends
+the call and returns its answer: directly, or when awaited. It has the function's parameters and docstring, which
+`help(Account.get_balance)` shows.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Page(Protocol):
-    """A part of a list. next_cursor: where the list continues."""
+    """A page of a list. next_cursor: of the next page; None on the last page."""
 
     @property
     def next_cursor(self) -> str | None: ...
@@ -37,7 +37,7 @@ class Operation[**P, T]:
     def __get__(self, owner: Any, kind: type) -> Any:
         if owner is None:
             return self.build
-        return lambda *args, **more: owner.transport.send(self.build(owner.id, *args, **more))
+        return lambda *args, **kwargs: owner.transport.send(self.build(owner.id, *args, **kwargs))
 
 
 class ServiceOperation[**P, T]:
@@ -56,7 +56,7 @@ class ServiceOperation[**P, T]:
     def __get__(self, owner: Any, kind: type) -> Any:
         if owner is None:
             return self.build
-        return lambda *args, **more: owner.transport.send(self.build(*args, **more))
+        return lambda *args, **kwargs: owner.transport.send(self.build(*args, **kwargs))
 
 
 class Listing[**P, L: Page, T]:
@@ -75,7 +75,7 @@ class Listing[**P, L: Page, T]:
     def __get__(self, owner: Any, kind: type) -> Any:
         if owner is None:
             return self.build
-        return lambda *args, **more: owner.transport.pages(self.build(owner.id, *args, **more), self.items)
+        return lambda *args, **kwargs: owner.transport.pages(self.build(owner.id, *args, **kwargs), self.items)
 
 
 class ServiceListing[**P, L: Page, T]:
@@ -94,4 +94,4 @@ class ServiceListing[**P, L: Page, T]:
     def __get__(self, owner: Any, kind: type) -> Any:
         if owner is None:
             return self.build
-        return lambda *args, **more: owner.transport.pages(self.build(*args, **more), self.items)
+        return lambda *args, **kwargs: owner.transport.pages(self.build(*args, **kwargs), self.items)

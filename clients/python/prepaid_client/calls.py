@@ -1,6 +1,6 @@
-"""Each request of the API: what it sends and how its answer is read. One function for each operation of openapi.json.
+"""The requests of the API: one function for each operation of openapi.json, named as its `operationId` in snake case.
 
-A function's name is its `operationId` in snake case. The functions send nothing: client.py does, sync or async.
+A function returns the request, and how to read its answer. client.py sends it, sync or async.
 """
 
 import re
@@ -24,9 +24,9 @@ from prepaid_client.answers_about_buying import (
 )
 from prepaid_client.errors import refusal
 
-# Longer than a request takes, except for those that wait for Stripe or read a long history.
+# The longest wait for one answer. Requests that wait for Stripe or read a long history have LONG_ATTEMPT_SECONDS.
 ATTEMPT_SECONDS = 10.0
-# The longest that API Gateway waits.
+# The longest time that API Gateway waits for a function.
 LONG_ATTEMPT_SECONDS = 30.0
 CREATED = 201
 KEY = re.compile(r"[!-~]{1,255}")
@@ -39,8 +39,8 @@ type Parse[T] = Callable[[bytes], T]
 class Call[T]:
     """A request. path: with its parameters in place. shape: of the answer.
 
-    repeatable: whether it may be sent again when an answer was lost. attempt_seconds: the longest wait for one answer.
-    cursor_name: of the parameter that names a page.
+    repeatable: whether it may be sent again after a lost answer. attempt_seconds: the longest wait for one answer.
+    cursor_name: the name of the query parameter with the cursor.
     """
 
     method: str
@@ -82,7 +82,7 @@ class BatchItem:
 
 
 class Texts(TypedDict, total=False):
-    """What the history shows of a charge, permanently: opaque ids and no names."""
+    """Texts of a charge, which the history shows permanently. Send opaque ids, not names."""
 
     customer: str | None
     reference: str | None
@@ -198,7 +198,7 @@ def reverse_charge(
 
 
 def get_balance(account: str, *, at: Time | None = None) -> Call[answers.Balance]:
-    """What the account has, now or at an earlier time. For people: to charge, charge."""
+    """The account's balance, now or at an earlier time. It is for display: don't check it before a charge."""
     return _get(f"{_account(account)}/balance", answers.Balance, query={"at": at})
 
 
@@ -209,7 +209,7 @@ def quote(account: str, feature: str, quantity: int = 1) -> Call[answers.Quote]:
 
 
 def get_history(account: str, **filters: Unpack[HistoryFilters]) -> Call[answers.HistoryPage]:
-    """A page of entries, newest first. `history` returns those of all pages."""
+    """A page of entries, newest first. `history` iterates over all pages."""
     return _get(f"{_account(account)}/history", answers.HistoryPage, query=_filters(filters))
 
 
@@ -241,7 +241,7 @@ def get_usage(
 def list_events_of_account(
     account: str, *, after: int | None = None, limit: int | None = None
 ) -> Call[answers.EventsPage]:
-    """A page of the events of the entries after entry `after`, from the ledger itself. `events` returns all pages'."""
+    """A page of the events of the entries after entry `after`, from the ledger. `events` iterates over all pages."""
     call = _get(f"{_account(account)}/events", answers.EventsPage, query={"after": after, "limit": limit})
     return replace(call, cursor_name="after")
 
@@ -249,13 +249,13 @@ def list_events_of_account(
 def list_events(*, after: str | None = None, limit: int | None = None) -> Call[answers.EventsFeed]:
     """A page of the events of all accounts in the last 30 days, after the `next` of an earlier page.
 
-    `events` returns those of all pages, up to half a minute ago.
+    `events` iterates over all pages, up to half a minute ago.
     """
     return replace(_get("/v1/events", answers.EventsFeed, query={"after": after, "limit": limit}), cursor_name="after")
 
 
 def put_account(account: str, **terms: Unpack[NewTerms]) -> Call[answers.AccountTerms]:
-    """Create an account, or replace all terms of one."""
+    """Open an account, or replace all terms of an existing one."""
     return _changing("PUT", _account(account), answers.AccountTerms, body=terms)
 
 
@@ -270,7 +270,7 @@ def get_account(account: str) -> Call[answers.AccountTerms]:
 
 
 def list_accounts(*, limit: int | None = None, cursor: str | None = None) -> Call[answers.AccountsPage]:
-    """A page of all accounts. `accounts` returns those of all pages."""
+    """A page of all accounts. `accounts` iterates over all pages."""
     return _get("/v1/accounts", answers.AccountsPage, query={"limit": limit, "cursor": cursor})
 
 
@@ -284,7 +284,7 @@ def grant_credits(
     expires_at: Time | None = None,
     valid_months: int | None = None,
 ) -> Call[answers.Grant]:
-    """Give credits, once for `key`. kind: promotion or adjustment. Raises TooManyLots."""
+    """Grant credits, once for `key`. kind: promotion or adjustment. Raises TooManyLots."""
     body = {
         "credits": credits,
         "kind": kind,
@@ -332,7 +332,7 @@ def put_catalog(catalog: Catalog, *, allow_cheaper_small_packs: bool = False) ->
 def put_manager_code(account: str, code: str, *, current_code: str | None = None) -> Call[None]:
     """Set the manager's code: as an administrator, or with the current code. Raises WrongCode, CodeLocked.
 
-    With the current code it isn't repeated after a lost answer: the code may be another one by then.
+    With `current_code` it isn't repeated after a lost answer, because the first attempt may have changed the code.
     """
     body = {"code": code, "current_code": current_code}
     call = _changing("PUT", f"{_account(account)}/manager-code", type(None), body=body, parse=lambda _: None)
@@ -363,12 +363,12 @@ def cancel_purchase(account: str, purchase: str, *, key: str) -> Call[Purchase]:
 
 
 def list_purchases(account: str, *, state: str | None = None, cursor: str | None = None) -> Call[PurchasesPage]:
-    """A page of the account's purchases. `purchases` returns those of all pages."""
+    """A page of the account's purchases. `purchases` iterates over all pages."""
     return _get(f"{_account(account)}/purchases", PurchasesPage, query={"state": state, "cursor": cursor})
 
 
 def list_purchases_by_state(state: str, *, cursor: str | None = None) -> Call[ListedPurchasesPage]:
-    """A page of all accounts' purchases in a state. `purchases` returns those of all pages."""
+    """A page of all accounts' purchases in a state. `purchases` iterates over all pages."""
     return _get("/v1/purchases", ListedPurchasesPage, query={"state": state, "cursor": cursor})
 
 
@@ -381,8 +381,8 @@ def create_portal_session(
 
 
 def _get[T](path: str, shape: type[T], *, query: Mapping[str, Any] | None = None) -> Call[T]:
-    named = {name: _text(value) for name, value in _named(query or {}).items()}
-    return Call(method="GET", path=path, shape=shape, parse=_json(shape), query=named)
+    present = {name: _text(value) for name, value in _named(query or {}).items()}
+    return Call(method="GET", path=path, shape=shape, parse=_json(shape), query=present)
 
 
 def _csv(path: str, query: Mapping[str, Any]) -> Call[str]:
@@ -428,7 +428,7 @@ def _filters(filters: HistoryFilters) -> dict[str, Any]:
 
 
 def _named(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the members that were left out."""
+    """The members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
 
 
@@ -444,7 +444,7 @@ def _account(account: str) -> str:
 
 
 def _part(value: str) -> str:
-    """A part of a path. Raises ValueError for one that would lead elsewhere."""
+    """A segment of a path. Raises ValueError for one that would change the path."""
     if value in {"", ".", ".."}:
         raise ValueError(f"{value!r} is no id")
     return percent_encoded(value, safe="")

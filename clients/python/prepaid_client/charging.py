@@ -30,7 +30,7 @@ class AsyncDecorator(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What a call of the function costs, by its arguments."""
+    """What one call of the function costs. Each Choice is resolved with the call's arguments."""
 
     feature: str
     account: Choice[str]
@@ -39,19 +39,19 @@ class Price:
     ttl_seconds: int
     texts: Mapping[str, Choice[str] | None]
 
-    def of(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> Work:
-        """The work that a call with these arguments is."""
+    def of(self, arguments: tuple[Any, ...], kwargs: dict[str, Any]) -> Work:
+        """The work to charge for a call with these arguments."""
 
-        def chosen[T](choice: Choice[T]) -> T:
-            value: T = choice(*arguments, **named) if callable(choice) else choice
+        def resolve[T](choice: Choice[T]) -> T:
+            value: T = choice(*arguments, **kwargs) if callable(choice) else choice
             return value
 
-        texts = {name: chosen(choice) for name, choice in self.texts.items() if choice is not None}
+        texts = {name: resolve(choice) for name, choice in self.texts.items() if choice is not None}
         return Work(
-            account=chosen(self.account),
+            account=resolve(self.account),
             feature=self.feature,
-            quantity=chosen(self.quantity),
-            key=chosen(self.key),
+            quantity=resolve(self.quantity),
+            key=resolve(self.key),
             ttl_seconds=self.ttl_seconds,
             texts=Texts(**texts),  # type: ignore[typeddict-item]
         )

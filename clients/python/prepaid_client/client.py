@@ -29,7 +29,7 @@ HOLD_SECONDS = 900
 
 
 class AccountMethods:
-    """What a client asks about one account. calls.py describes each method."""
+    """The operations on one account. calls.py describes each method."""
 
     consume = Operation(calls.consume)
     consume_batch = Operation(calls.consume_batch)
@@ -67,7 +67,7 @@ class AccountMethods:
 
 
 class ServiceMethods:
-    """What a client asks about no single account."""
+    """The operations that concern more than one account. calls.py describes each method."""
 
     list_accounts = ServiceOperation(calls.list_accounts)
     accounts = ServiceListing(calls.list_accounts, lambda page: page.accounts)
@@ -81,7 +81,7 @@ class ServiceMethods:
 
 
 class Hold:
-    """A hold within its `with` block. placed: the service's answer."""
+    """A hold, within its `with` block. placed: the service's answer."""
 
     def __init__(self, account: "Account", placed: PlacedHold, key: str) -> None:
         self._account, self._key = account, key
@@ -108,7 +108,7 @@ class Hold:
 
 
 class AsyncHold:
-    """A hold within its `async with` block. placed: the service's answer."""
+    """A hold, within its `async with` block. placed: the service's answer."""
 
     def __init__(self, account: "AsyncAccount", placed: PlacedHold, key: str) -> None:
         self._account, self._key = account, key
@@ -134,7 +134,7 @@ class AsyncHold:
 
 
 class Account(AccountMethods):
-    """One account. It makes no request by itself, and whether the account exists shows with the first one."""
+    """One account. Creating it makes no request, so only the first request shows whether the account exists."""
 
     def __init__(self, account: str, transport: SyncTransport) -> None:
         self.id, self.transport = account, transport
@@ -143,9 +143,9 @@ class Account(AccountMethods):
     def hold(
         self, feature: str, quantity: int = 1, *, key: str, ttl_seconds: int = HOLD_SECONDS, **texts: Unpack[Texts]
     ) -> Iterator[Hold]:
-        """Reserve units for a block, which captures what it used. What isn't captured is released at its end.
+        """Reserve units for a block, in which you capture those that were used. Its end releases the others.
 
-        A process that dies holds the units until they lapse. key: of the charge; holding and releasing derive theirs.
+        If the process dies, the hold lapses by itself. key: of the charge; the keys of hold and release derive from it.
         """
         work = Work(account=self.id, feature=feature, quantity=quantity, key=key, ttl_seconds=ttl_seconds, texts=texts)
         hold = Hold(self, self.transport.follow(reserve(work)), key)
@@ -177,10 +177,10 @@ class AsyncAccount(AccountMethods):
 
 
 class Prepaid(ServiceMethods):
-    """A client of the service, safe under threads. Keep one and reuse it: it keeps connections and the token.
+    """A client of the service, safe for threads. Create one and reuse it: it keeps connections and the token.
 
-    credentials: a token, or a client that requests tokens. deadline: the seconds after which a request with all its
-    retries ends in Unavailable. transport: of httpx, for tests and proxies.
+    credentials: a token, or a client that requests tokens. deadline: the most seconds for a request with all its
+    retries; after that it raises Unavailable. transport: an httpx transport, for tests and proxies.
     """
 
     def __init__(
@@ -195,7 +195,8 @@ class Prepaid(ServiceMethods):
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """A client by PREPAID_URL, and PREPAID_TOKEN or PREPAID_TOKEN_URL, PREPAID_CLIENT_ID, PREPAID_CLIENT_SECRET."""
+        """A client configured by PREPAID_URL, with a token from either PREPAID_TOKEN or the client credentials in
+        PREPAID_TOKEN_URL, PREPAID_CLIENT_ID and PREPAID_CLIENT_SECRET."""
         return cls(environment["PREPAID_URL"], _credentials(environment))
 
     def account(self, account: str) -> Account:

@@ -1,12 +1,12 @@
-"""Every error of the client. Catch by class; each class is one decision that a caller can take.
+"""Every error of the client. Catch them by class; each class is one decision that a caller can make.
 
     PrepaidError
-    ├── Refused                      the service answered no, and nothing happened
-    │   ├── InsufficientCredits ...  one class for each kind of answer
-    ├── Unavailable                  no usable answer in time; the request may have happened
+    ├── Refused                      the service refused the request, and nothing happened
+    │   ├── InsufficientCredits ...  one class for each kind of refusal
+    ├── Unavailable                  no usable answer in time; the request may have taken effect
     └── WebhookRejected              a delivery that isn't the service's
 
-The client fails closed: without a clear yes from the service it raises, so that no work is delivered unpaid.
+The client fails closed: unless the service confirms success, it raises, so that no work is delivered unpaid.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ class PrepaidError(Exception):
 class Unavailable(PrepaidError):
     """No usable answer within the deadline. Retry later with the same key.
 
-    may_have_happened: whether the service may have done what it was asked. key: the request's idempotency key, if any.
-    code: of the last answer, if it had one. retry_after: seconds that the last answer asked to wait, if it did.
+    may_have_happened: whether the request may have taken effect. key: its idempotency key, if any.
+    code: of the last answer, if it had one. retry_after: the last answer's Retry-After in seconds, if it had one.
     """
 
     def __init__(
@@ -41,23 +41,23 @@ class Unavailable(PrepaidError):
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Job queues pass errors between processes."""
+        """For pickling, because job queues pass errors between processes."""
         return _again, (type(self), self.args[0], self.may_have_happened, self.key, self.code, self.retry_after)
 
     def __str__(self) -> str:
         happened = "It may have happened" if self.may_have_happened else "Nothing happened"
-        again = f" Retry later with the same key: {self.key}." if self.key else ""
-        return f"{self.args[0]}. {happened}.{again}"
+        advice = f" Retry later with the same key: {self.key}." if self.key else ""
+        return f"{self.args[0]}. {happened}.{advice}"
 
 
 class UnexpectedAnswer(Unavailable):
-    """Something else than the service answered, or another version of it. Check the address."""
+    """The answer isn't one of this API: another program answered, or another version. Check the address."""
 
 
 class Refused(PrepaidError):
     """The service refused the request, and nothing happened. Decide by class or `code`; `detail` is for people.
 
-    status: of HTTP. problem: the answer's body. retry_after: seconds to wait, where the service says so.
+    status: HTTP's. problem: the answer's body. retry_after: seconds to wait, if the service sends them.
     """
 
     def __init__(self, status: int, problem: Mapping[str, Any], retry_after: float | None = None) -> None:
@@ -81,7 +81,7 @@ class Refused(PrepaidError):
 
 
 class InsufficientCredits(Refused):
-    """Quota and credits don't cover the charge. After a purchase or a renewal the same key charges."""
+    """Quota and credits don't cover the charge. After a purchase or a renewal, retry with the same key."""
 
     @property
     def needed(self) -> int:
@@ -105,7 +105,7 @@ class InsufficientCredits(Refused):
 
     @property
     def suggested_pack(self) -> str | None:
-        """The smallest pack that covers the rest; None if none does."""
+        """The smallest pack that covers the missing credits; None if none does."""
         return self.problem.get("suggested_pack")
 
 
@@ -135,11 +135,11 @@ class FeatureRetired(InvalidRequest):
 
 
 class IdempotencyKeyReused(Refused):
-    """The key was used for a different request: two pieces of work share a key."""
+    """The key was used for a different request, so two pieces of work share a key."""
 
 
 class AccountNotActive(Refused):
-    """The account is frozen or closed: `code` says which. Once it is active again, the same key charges."""
+    """The account is frozen or closed: `code` says which. Once it is active again, retry with the same key."""
 
 
 class AlreadyReversed(Refused):
@@ -165,7 +165,7 @@ class HoldReleased(Refused):
 
 
 class HoldLapsed(Refused):
-    """The hold ended by itself: its units are free again. A consumption with the same key charges."""
+    """The hold lapsed, and its units are free again. To charge, send a consumption with the same key."""
 
     @property
     def lapsed_at(self) -> datetime | None:
@@ -238,15 +238,15 @@ class PurchaseNotResumable(Refused):
 
 
 class PaymentsNotConfigured(Refused):
-    """The operators haven't stored Stripe's keys yet. Nothing was recorded. Once they have, the same key buys."""
+    """The operators haven't stored Stripe's keys yet. Nothing was recorded. Once they have, retry with the same key."""
 
 
 class PaymentProviderRefused(Refused):
-    """Stripe rejects the request until a person fixes the cause. Then the same key buys."""
+    """Stripe rejects the request until an operator fixes the cause. After that, retry with the same key."""
 
 
 class WebhookRejected(PrepaidError):
-    """The delivery isn't signed with one of the secrets, is too old, or isn't an event. Answer it with 400."""
+    """The delivery isn't signed with one of the secrets, is too old, or isn't an event. Respond with 400."""
 
 
 BY_CODE: dict[str, type[Refused]] = {
@@ -288,14 +288,14 @@ BY_CODE: dict[str, type[Refused]] = {
     "version_conflict": VersionConflict,
     "wrong_code": WrongCode,
 }
-# What API Gateway itself refuses has no code.
+# Refusals by API Gateway itself, which have no code.
 BY_STATUS: dict[int, type[Refused]] = {401: Unauthorized, 403: Forbidden, 404: NotFound}
 
 
 def refusal(status: int, problem: Mapping[str, Any], retry_after: float | None = None) -> Refused:
-    """The error of an answer that is a refusal. A code that this version doesn't know is a plain Refused."""
-    known = BY_CODE.get(str(problem.get("code", ""))) or BY_STATUS.get(status, Refused)
-    return known(status, problem, retry_after)
+    """The error for a refusal. It is a plain Refused for a code that this version doesn't know."""
+    error_class = BY_CODE.get(str(problem.get("code", ""))) or BY_STATUS.get(status, Refused)
+    return error_class(status, problem, retry_after)
 
 
 def _again(

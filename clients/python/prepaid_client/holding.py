@@ -1,6 +1,6 @@
-"""Holding, working, then charging: the flows that holds as context managers and `charge` share, sync and async.
+"""The flows of holding, working and then charging, which `hold` and `charge` share, sync and async.
 
-A flow yields the calls to make and receives their answers. `key` names the work: it is charged at most once.
+A flow yields the calls to make and receives their answers. `key` identifies the work, which is charged at most once.
 """
 
 import itertools
@@ -26,7 +26,7 @@ logger = logging.getLogger("prepaid_client")
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What is charged, and the key of the charge."""
+    """A piece of work to charge. key: of its charge."""
 
     account: str
     feature: str
@@ -37,9 +37,9 @@ class Work:
 
 
 def reserve(work: Work) -> Generator[Call[Any], Any, PlacedHold]:
-    """Hold the units of a work. Raises as place_hold.
+    """Hold the units for a piece of work. Raises as place_hold.
 
-    A repeated job reuses its earlier hold. If that one was released or has lapsed, the job gets a new one.
+    A repeated job reuses its earlier hold. If that hold was released or has lapsed, the job gets a new one.
     """
     for attempt in itertools.count(1):
         placed: PlacedHold = yield _place(work, attempt)
@@ -52,7 +52,7 @@ def reserve(work: Work) -> Generator[Call[Any], Any, PlacedHold]:
 
 
 def _place(work: Work, attempt: int) -> Call[PlacedHold]:
-    """The work's hold with this number, which every delivery of the work requests with the same key."""
+    """The call that places the work's hold number `attempt`. Every delivery of the work uses the same key for it."""
     key = f"hold-{attempt}:{work.key}"
     return calls.place_hold(
         work.account, work.feature, work.quantity, key=key, ttl_seconds=work.ttl_seconds, **work.texts
@@ -60,11 +60,11 @@ def _place(work: Work, attempt: int) -> Call[PlacedHold]:
 
 
 def settle(work: Work, hold: PlacedHold) -> Generator[Call[Any], Any]:
-    """Charge a work that is done. Raises as capture_hold and consume.
+    """Charge finished work. Raises as capture_hold and consume.
 
     If its hold has ended, the work is charged as a consumption with the same key. If another delivery has charged it,
-    this one charges nothing. A key that charged anything else raises IdempotencyKeyReused, and a hold that was captured
-    with another key raises AlreadyCaptured: either way nothing shows that this work is paid.
+    this one charges nothing. A key that charged something else raises IdempotencyKeyReused, and a hold that was
+    captured with another key raises AlreadyCaptured: in both cases this work isn't known to be paid.
     """
     try:
         yield calls.capture_hold(work.account, hold.id, key=work.key)
@@ -75,7 +75,7 @@ def settle(work: Work, hold: PlacedHold) -> Generator[Call[Any], Any]:
         # A used key never charges again, so this hold isn't needed.
         yield from give_back(work.account, hold, work.key)
     try:
-        # With a used key, the consumption is returned if it is the same, and refused otherwise.
+        # With a used key, the service returns the consumption if it is the same, and refuses the request otherwise.
         yield calls.consume(work.account, work.feature, work.quantity, key=work.key, **work.texts)
     except IdempotencyKeyReused:
         if not (yield from _is_captured(work)):
@@ -84,7 +84,7 @@ def settle(work: Work, hold: PlacedHold) -> Generator[Call[Any], Any]:
 
 
 def _is_captured(work: Work) -> Generator[Call[Any], Any, bool]:
-    """Whether the work's key, which is used, captured one of the work's holds in full."""
+    """Whether the work's key, which has been used, captured one of the work's holds in full."""
     for attempt in itertools.count(1):
         try:
             placed: PlacedHold = yield _place(work, attempt)
@@ -95,7 +95,7 @@ def _is_captured(work: Work) -> Generator[Call[Any], Any, bool]:
             yield from give_back(work.account, placed, work.key)
             return False
         try:
-            # The same request again is answered as the first time. As the key is used, it captures nothing more.
+            # A retry of the capture gets the original answer. The key is used up, so it captures nothing more.
             yield calls.capture_hold(work.account, placed.id, key=work.key)
             return True
         except IdempotencyKeyReused:

@@ -1,7 +1,7 @@
-"""How a request is sent until it is answered: which answers are retried, when, and what the caller is told.
+"""Sends a request until it is answered: decides what is retried, when, and what the caller gets.
 
-The functions here do no I/O. They are generators that yield steps (send this, wait so long) and receive the outcomes;
-transports.py performs the steps, sync and async. So both decide alike.
+The functions here do no I/O. They are generators that yield steps (send, pause, get a token) and receive the outcomes.
+transports.py performs the steps, sync or async, so both clients decide in the same way.
 """
 
 from base64 import b64encode
@@ -17,18 +17,18 @@ import msgspec
 from prepaid_client.answers import Keyed
 from prepaid_client.calls import Call
 from prepaid_client.errors import Refused, Unauthorized, Unavailable, UnexpectedAnswer, refusal
-from prepaid_client.tokens import ClientCredentials, Granted, KeptToken
+from prepaid_client.tokens import CachedToken, ClientCredentials, TokenResponse
 
 CONNECT_SECONDS = 2.0
 TOKEN_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 8.0
-# 408 and 429 are sent before the service did anything, 5xx perhaps after it.
+# Statuses that are sent before the service does anything. After a 5xx, the request may have taken effect.
 NOT_DONE = frozenset({408, 429})
 RETRIED = NOT_DONE | {500, 502, 503, 504}
-# The same request is refused again until a person has acted.
+# A retry is refused again until a person has acted.
 NOT_RETRIED = frozenset({"code_locked", "payment_provider_refused", "payments_not_configured"})
-# Refused before the service looked at the idempotency key: they say nothing about an earlier attempt.
+# Refusals before the service reads the idempotency key. They say nothing about an earlier attempt.
 BEFORE_THE_KEY = frozenset({401, 403})
 # The request never left this machine.
 NEVER_SENT = (
@@ -44,7 +44,7 @@ LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True)
 class Send:
-    """Send a request and wait so long for the whole answer. The outcome is a response or what went wrong."""
+    """Send a request. seconds: the longest wait for the whole answer. The outcome is a response or an error."""
 
     request: httpx.Request
     seconds: float
@@ -59,7 +59,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class NeedToken:
-    """Get a token other than the refused one. The outcome is the token."""
+    """Get a token, but not the refused one. The outcome is the token."""
 
     refused: str | None
     give_up_at: float
@@ -71,14 +71,14 @@ type Steps[T] = Generator[Send | Pause | NeedToken, Any, T]
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """Where the service is, and who calls it. deadline: seconds for a request with all its retries."""
+    """The service's address and the caller's credentials. deadline: seconds for a request with all its retries."""
 
     url: str
     credentials: str | ClientCredentials = field(repr=False)
     deadline: float
     clock: Callable[[], float]
     random: Callable[[], float]
-    kept: KeptToken = field(default_factory=KeptToken)
+    token_cache: CachedToken = field(default_factory=CachedToken)
 
     def __post_init__(self) -> None:
         addresses = [self.url]
@@ -111,11 +111,11 @@ def exchange[T](call: Call[T], service: Service) -> Steps[T]:
         except Unauthorized as error:
             renewable = isinstance(service.credentials, ClientCredentials)
             if token is None or refused_token is not None or not renewable:
-                raise _honest(error, call, happened=happened) from error
+                raise _refusal_or_unavailable(error, call, happened=happened) from error
             refused_token = token
             continue
         except Refused as error:
-            raise _honest(error, call, happened=happened) from error
+            raise _refusal_or_unavailable(error, call, happened=happened) from error
         except Unavailable as error:
             happened = happened or (call.changes and error.may_have_happened)
             pause = _pause(attempt, error.retry_after, service.random)
@@ -137,7 +137,7 @@ def request_token(credentials: ClientCredentials, service: Service, give_up_at: 
         asked_at = service.clock()
         try:
             outcome = yield Send(request, _left(TOKEN_SECONDS, give_up_at, service))
-            return service.kept.keep(_granted(outcome), asked_at)
+            return service.token_cache.keep(_token_response(outcome), asked_at)
         except Unavailable as error:
             pause = _pause(attempt, error.retry_after, service.random)
             if service.clock() + pause >= give_up_at:
@@ -187,13 +187,13 @@ def _read[T](call: Call[T], outcome: Outcome) -> T:
     raise refusal(outcome.status_code, problem, retry_after)
 
 
-def _granted(outcome: Outcome) -> Granted:
+def _token_response(outcome: Outcome) -> TokenResponse:
     """The token in an outcome. Raises Unauthorized, Unavailable."""
     if isinstance(outcome, httpx.RequestError):
         raise Unavailable(f"no answer from the token endpoint ({type(outcome).__name__})", may_have_happened=False)
     if outcome.is_success:
         try:
-            return msgspec.json.decode(outcome.content, type=Granted)
+            return msgspec.json.decode(outcome.content, type=TokenResponse)
         except msgspec.MsgspecError as error:
             raise Unauthorized(outcome.status_code, {"detail": "the token endpoint sent no token"}) from error
     if outcome.is_client_error and outcome.status_code not in RETRIED:
@@ -206,8 +206,8 @@ def _granted(outcome: Outcome) -> Granted:
     )
 
 
-def _honest(error: Refused, call: Call[Any], *, happened: bool) -> Refused | Unavailable:
-    """A refusal as it is, unless an earlier attempt may have happened and the refusal says nothing about it."""
+def _refusal_or_unavailable(error: Refused, call: Call[Any], *, happened: bool) -> Refused | Unavailable:
+    """The refusal; or Unavailable, if an earlier attempt may have taken effect and the refusal doesn't deny it."""
     if not happened or error.status not in BEFORE_THE_KEY:
         return error
     return Unavailable(f"{call.method} {call.path}: {error}", may_have_happened=True, key=call.key, code=error.code)
@@ -228,7 +228,7 @@ def _left(seconds: float, give_up_at: float, service: Service) -> float:
 
 
 def _pause(attempt: int, retry_after: float | None, random: Callable[[], float]) -> float:
-    """Seconds to wait: at least what the service asks, and a random part of a time that doubles."""
+    """Seconds to wait: the service's Retry-After, plus an exponential backoff with jitter."""
     longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(attempt, 10))
     return (retry_after or 0.0) + longest * (0.5 + random() / 2)
 
@@ -242,12 +242,12 @@ def _problem(response: httpx.Response) -> dict[str, Any]:
 
 
 def seconds_asked(response: httpx.Response) -> float | None:
-    """The seconds to wait that an answer asks for. A date, which only a proxy would send, counts as unknown."""
+    """An answer's Retry-After in seconds; None without one, and for a date, which only a proxy would send."""
     value = response.headers.get("retry-after", "")
     return float(value) if value.isascii() and value.isdigit() else None
 
 
 def _basic(credentials: ClientCredentials) -> dict[str, str]:
-    """RFC 6749, section 2.3.1: the id and the secret are form-encoded first."""
+    """HTTP Basic authentication. The id and the secret are form-encoded first (RFC 6749, section 2.3.1)."""
     pair = f"{quote_plus(credentials.client_id)}:{quote_plus(credentials.client_secret)}"
     return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}

@@ -1,10 +1,10 @@
-"""Access tokens by client credentials (RFC 6749, section 4.4), kept until shortly before they expire."""
+"""Access tokens by client credentials (RFC 6749, section 4.4), cached until shortly before they expire."""
 
 from dataclasses import dataclass, field
 
 import msgspec
 
-# A token is renewed so long before it expires, or after half its life if that is later.
+# A token is renewed this long before it expires, or after half its life if that is later.
 EARLY_SECONDS = 60.0
 
 
@@ -17,7 +17,7 @@ class ClientCredentials:
     client_secret: str = field(repr=False)
 
 
-class Granted(msgspec.Struct, frozen=True):
+class TokenResponse(msgspec.Struct, frozen=True):
     """The token endpoint's answer."""
 
     access_token: str
@@ -25,8 +25,8 @@ class Granted(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class KeptToken:
-    """The newest token and the time to renew it, replaced together, so that threads may share it."""
+class CachedToken:
+    """The newest token and the time to renew it. Both are replaced together, so that threads can share the cache."""
 
     _kept: tuple[str, float] = field(default=("", float("-inf")), repr=False)
 
@@ -35,7 +35,7 @@ class KeptToken:
         token, renew_at = self._kept
         return token if now < renew_at and token != refused else None
 
-    def keep(self, granted: Granted, now: float) -> str:
+    def keep(self, granted: TokenResponse, now: float) -> str:
         """Keep a new token, requested at `now`. Returns it."""
         life = max(granted.expires_in - EARLY_SECONDS, granted.expires_in / 2)
         self._kept = (granted.access_token, now + life)

@@ -1,4 +1,4 @@
-"""Performs the steps of sending.py over httpx: one class for threads, one for asyncio. They decide nothing."""
+"""Performs the steps of sending.py over httpx: one class for threads, one for asyncio."""
 
 import asyncio
 import threading
@@ -13,17 +13,17 @@ from prepaid_client.calls import Call
 from prepaid_client.errors import PrepaidError, Unavailable
 from prepaid_client.sending import CONNECT_SECONDS, NeedToken, Outcome, Pause, Send, Service, exchange, request_token
 
-# Several requests after each other, and what comes of them: see holding.py.
+# Several calls in sequence, with a result: see holding.py.
 type Flow[T] = Generator[Call[Any], Any, T]
 type Step = Send | Pause | NeedToken
 
 
 class SyncTransport:
-    """Sends calls and waits for them. Safe under threads. transport: httpx's own by default."""
+    """Sends calls and waits for their answers. Safe for threads. transport: httpx's own by default."""
 
     def __init__(self, service: Service, transport: httpx.BaseTransport | None) -> None:
         self._service = service
-        # A proxy for the internet can't reach a service on this machine.
+        # An internet proxy can't reach a service on this machine.
         self._http = httpx.Client(transport=transport, follow_redirects=False, trust_env=not service.is_local)
         self._renewing = threading.Lock()
 
@@ -67,12 +67,12 @@ class SyncTransport:
         service = self._service
         if isinstance(service.credentials, str):
             return service.credentials
-        if kept := service.kept.get(service.clock(), step.refused):
-            return kept
+        if token := service.token_cache.get(service.clock(), step.refused):
+            return token
         if not self._renewing.acquire(timeout=max(0.0, step.give_up_at - service.clock())):
             raise Unavailable("no token in time", may_have_happened=False)
         try:
-            return service.kept.get(service.clock(), step.refused) or _drive(
+            return service.token_cache.get(service.clock(), step.refused) or _drive(
                 request_token(service.credentials, service, step.give_up_at), self._perform
             )
         finally:
@@ -134,12 +134,12 @@ class AsyncTransport:
         service = self._service
         if isinstance(service.credentials, str):
             return service.credentials
-        if kept := service.kept.get(service.clock(), step.refused):
-            return kept
+        if token := service.token_cache.get(service.clock(), step.refused):
+            return token
         try:
             async with asyncio.timeout(max(0.0, step.give_up_at - service.clock())), self._renewing:
-                if kept := service.kept.get(service.clock(), step.refused):
-                    return kept
+                if token := service.token_cache.get(service.clock(), step.refused):
+                    return token
                 return await _drive_async(request_token(service.credentials, service, step.give_up_at), self._perform)
         except TimeoutError as error:
             raise Unavailable("no token in time", may_have_happened=False) from error
@@ -181,7 +181,7 @@ def _drive[T](steps: Generator[Any, Any, T], perform: Callable[[Any], Any]) -> T
 
 
 async def _drive_async[T](steps: Generator[Any, Any, T], perform: Callable[[Any], Awaitable[Any]]) -> T:
-    """The same, where performing a step is awaited."""
+    """As _drive, but await each step."""
     resume: Callable[[Any], Any] = steps.send
     outcome: Any = None
     while True:
@@ -202,7 +202,7 @@ def _timeout(seconds: float) -> dict[str, float | None]:
 
 
 def _whole(response: httpx.Response, content: bytes) -> httpx.Response:
-    """The response with its decoded content. The headers of its encoding are gone with the encoding."""
+    """The response with its decoded content, and without the headers that describe the encoding."""
     encoding = {"content-encoding", "content-length", "transfer-encoding"}
     headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in encoding]
     return httpx.Response(response.status_code, headers=headers, content=content, request=response.request)

@@ -5,12 +5,12 @@ It imports nothing of the client before `main`, so that Ctrl-C ends the program 
 
 import sys
 
-# As shells report a program that SIGINT has ended.
+# The exit code with which shells report a program that SIGINT ended.
 INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line, or say how to install what it needs."""
+    """Run the command line, or explain how to install the packages that it needs."""
     try:
         from prepaid_client.cli.commands import app  # noqa: PLC0415 - Ctrl-C comes while it loads, and it may not load
 

@@ -54,7 +54,7 @@ CLIENT = (
     ),
     Bug(
         "a refused token hides a charge",
-        "_honest",
+        "_refusal_or_unavailable",
         "if not happened or error.status not in BEFORE_THE_KEY",
         "if error.status",
         ("test_a_token_refused_after_a_lost_answer_is_no_refusal",),
@@ -226,7 +226,7 @@ CLIENT = (
         "a delivery needs no signature",
         "webhooks:unwrap",
         'raise WebhookRejected("the delivery isn\'t signed with one of the secrets, or is too old")',
-        "names.setdefault('webhook-id', '')",
+        "lower_headers.setdefault('webhook-id', '')",
         ("test_everything_else_is_rejected",),
     ),
     Bug(
@@ -242,7 +242,7 @@ CLIENT = (
     Bug(
         "a delivery's id may be another one than its event's",
         "webhooks:unwrap",
-        'if event.id != names["webhook-id"]',
+        'if event.id != lower_headers["webhook-id"]',
         "if not event.id",
         ("test_the_header_names_the_event_in_the_body",),
     ),
@@ -263,18 +263,18 @@ CLIENT = (
     Bug(
         "listen notes an event before it is accepted",
         "events:_forward",
-        "if followed.event.id in kept.accepted: continue",
+        "if followed.event.id in state.accepted: continue",
         """
-        if followed.event.id in kept.accepted:
+        if followed.event.id in state.accepted:
             continue
-        write_kept(path, replace(kept, accepted=(*kept.accepted, followed.event.id)))
+        write_state(path, replace(state, accepted=(*state.accepted, followed.event.id)))
         """,
         ("test_a_position_outlives_the_program",),
     ),
     Bug(
         "listen forgets what it sent of a page",
         "events:_forward",
-        "kept = replace(kept, accepted=(*kept.accepted, followed.event.id))",
+        "state = replace(state, accepted=(*state.accepted, followed.event.id))",
         "",
         ("test_a_position_outlives_the_program",),
     ),

@@ -40,7 +40,7 @@ StackName = Annotated[str, typer.Option("--stack", help="The CloudFormation stac
 
 
 class StackFile(msgspec.Struct):
-    """What `make run` writes to .local/stack.json, as far as it matters here."""
+    """The fields of .local/stack.json, which `make run` writes, that are used here."""
 
     api_url: str
     tokens: dict[str, str]
@@ -63,14 +63,14 @@ def login(
     with reporting(as_json):
         if as_ not in CLIENTS:
             raise ValueError(f"--as is one of {', '.join(CLIENTS)}")
-        profile = _local(file) if file else _asked(as_, url, token_url, client_id)
+        profile = _local(file) if file else _prompted_login(as_, url, token_url, client_id)
         path = write_profile(profile)
         if as_json:
             print_json({"url": profile.url, "clients": list(profile.clients), "stored_in": str(path)})
         else:
             print_facts(("logged in at", profile.url), ("as", ", ".join(profile.clients)), ("stored in", path))
     with service("read", as_json) as client:
-        # The login is stored anyway: the service may only be down.
+        # If this fails, the login is stored anyway: the service may only be down.
         client.list_packs()
 
 
@@ -83,19 +83,20 @@ def _local(file: Path) -> Profile:
     return Profile(url=stack.api_url, clients=logins, aws_endpoint_url=stack.aws_endpoint_url)
 
 
-def _asked(name: str, url: str | None, token_url: str | None, client_id: str | None) -> Profile:
-    """The stored profile with one client more. A new address starts a new profile."""
+def _prompted_login(name: str, url: str | None, token_url: str | None, client_id: str | None) -> Profile:
+    """The stored profile with the client added; the options that are missing are prompted for. A new address starts a
+    new profile."""
     stored = read_profile()
-    known = stored.clients[name] if stored and name in stored.clients else Login()
+    stored_login = stored.clients[name] if stored and name in stored.clients else Login()
     url = url or typer.prompt("ApiUrl", default=stored.url if stored else None, err=True)
-    asked = Login(
-        token_url=token_url or typer.prompt("TokenUrl", default=known.token_url, err=True),
-        client_id=client_id or typer.prompt("client id", default=known.client_id, err=True),
+    new_login = Login(
+        token_url=token_url or typer.prompt("TokenUrl", default=stored_login.token_url, err=True),
+        client_id=client_id or typer.prompt("client id", default=stored_login.client_id, err=True),
         client_secret=os.environ.get("PREPAID_CLIENT_SECRET")
         or typer.prompt("client secret", hide_input=True, err=True),
     )
-    kept = stored if stored and stored.url == url else Profile(url=str(url))
-    return replace(kept, clients={**kept.clients, name: asked})
+    profile = stored if stored and stored.url == url else Profile(url=str(url))
+    return replace(profile, clients={**profile.clients, name: new_login})
 
 
 @account_app.command("show")
@@ -114,7 +115,10 @@ def list_accounts(as_json: AsJson = False) -> None:
     if as_json:
         print_json(accounts)
         return
-    rows = [(one.account, one.name, one.plan, one.status, one.available, one.held, one.owed) for one in accounts]
+    rows = [
+        (listed.account, listed.name, listed.plan, listed.status, listed.available, listed.held, listed.owed)
+        for listed in accounts
+    ]
     print_table(rows, "account", "name", "plan", "status", "available", "held", "owed")
 
 
@@ -135,14 +139,14 @@ def put_account(
     if ai is not None:
         changes["ai_enabled"] = ai
     with service("admin", as_json) as client:
-        one = client.account(account)
+        account_client = client.account(account)
         try:
-            terms = one.patch_account(**changes) if changes else one.get_account()
+            terms = account_client.patch_account(**changes) if changes else account_client.get_account()
         except NotFound as error:
             if name is None:
                 say(f"{error} A new account needs --name.", error.problem, as_json=as_json)
                 raise typer.Exit(REFUSED) from error
-            terms = one.put_account(name=name, plan=plan or "none", ai_enabled=bool(ai))
+            terms = account_client.put_account(name=name, plan=plan or "none", ai_enabled=bool(ai))
     _print(terms, as_json=as_json)
 
 
@@ -166,11 +170,11 @@ def balance(
 ) -> None:
     """Show the credits and quotas of an account."""
     with service("read", as_json) as client:
-        found = client.account(account).get_balance(at=at)
+        account_balance = client.account(account).get_balance(at=at)
     if as_json:
-        print_json(found)
+        print_json(account_balance)
     else:
-        _print_balance(found)
+        _print_balance(account_balance)
 
 
 @app.command()
@@ -197,12 +201,12 @@ def history(  # noqa: PLR0917 - each argument is an option of the command
     }
     filters = cast("HistoryFilters", {name: value for name, value in chosen.items() if value is not None})
     with service("read", as_json) as client:
-        one = client.account(account)
+        account_client = client.account(account)
         if csv:
-            _print_text(one.get_history_csv(**filters))
+            _print_text(account_client.get_history_csv(**filters))
             return
         filters["limit"] = min(limit, LONGEST_PAGE)
-        entries = list(islice(one.history(**filters), limit))
+        entries = list(islice(account_client.history(**filters), limit))
     if as_json:
         print_json(entries)
     else:
@@ -221,11 +225,11 @@ def statement(
         if csv:
             _print_text(client.account(account).get_statement_csv(month))
             return
-        found = client.account(account).get_statement(month)
+        month_statement = client.account(account).get_statement(month)
     if as_json:
-        print_json(found)
+        print_json(month_statement)
     else:
-        _print_statement(found)
+        _print_statement(month_statement)
 
 
 @app.command()
@@ -236,11 +240,22 @@ def purchases(
 ) -> None:
     """List the purchases of an account."""
     with service("read", as_json) as client:
-        found = list(client.account(account).purchases(state=state))
+        listed = list(client.account(account).purchases(state=state))
     if as_json:
-        print_json(found)
+        print_json(listed)
         return
-    rows = [(one.id, one.created_at, one.pack, one.credits, one.state, one.amount, one.currency) for one in found]
+    rows = [
+        (
+            purchase.id,
+            purchase.created_at,
+            purchase.pack,
+            purchase.credits,
+            purchase.state,
+            purchase.amount,
+            purchase.currency,
+        )
+        for purchase in listed
+    ]
     print_table(rows, "purchase", "at", "pack", "credits", "state", "minor units", "currency")
 
 
@@ -260,11 +275,11 @@ def grant(
 ) -> None:
     """Grant credits to an account, after a confirmation."""
     with service("admin", as_json) as client:
-        one = client.account(account)
+        account_client = client.account(account)
         if not yes:
-            available = one.get_balance().credits.available
+            available = account_client.get_balance().credits.available
             typer.confirm(f"Grant {credits_} credits to {account}, which has {available}?", abort=True, err=True)
-        granted = one.grant_credits(
+        granted = account_client.grant_credits(
             credits_, kind=kind, reason=reason, valid_months=valid_months, key=key or f"cli:{uuid.uuid4()}"
         )
     _print(granted, as_json=as_json)
@@ -312,7 +327,7 @@ def reconcile(stack: StackName = "prepaid", as_json: AsJson = False) -> None:
 def _print_total(
     total: Mapping[str, Any], counts: Iterable[str], about: Callable[[Mapping[str, Any]], str], as_json: bool
 ) -> None:
-    """The counts, and in words what they mean: a zero alone doesn't say whether there was anything to do."""
+    """Print the counts, and a sentence that explains them: a zero alone doesn't say whether there was work to do."""
     if as_json:
         print_json(total)
         return
@@ -322,7 +337,7 @@ def _print_total(
 
 
 def _print(answer: "DataclassInstance", *, as_json: bool) -> None:
-    """An answer with its plain members."""
+    """Print an answer's plain members; as JSON, all of them."""
     if as_json:
         print_json(answer)
         return
@@ -331,28 +346,32 @@ def _print(answer: "DataclassInstance", *, as_json: bool) -> None:
 
 
 def _print_text(text: str) -> None:
-    """A file as the service made it."""
+    """Print a file exactly as the service sent it."""
     typer.echo(text, nl=False)
 
 
-def _print_balance(found: Balance) -> None:
-    of = found.credits
+def _print_balance(balance: Balance) -> None:
+    credits = balance.credits
     print_facts(
-        ("account", found.account),
-        ("status", found.status),
-        ("as of", found.as_of),
-        ("available", of.available),
-        ("held", of.held),
-        ("owed", of.owed),
-        ("next expiry", of.next_expiry_at),
+        ("account", balance.account),
+        ("status", balance.status),
+        ("as of", balance.as_of),
+        ("available", credits.available),
+        ("held", credits.held),
+        ("owed", credits.owed),
+        ("next expiry", credits.next_expiry_at),
     )
-    if of.lots:
-        rows = [(lot.lot, lot.kind, lot.granted, lot.remaining, lot.expires_at) for lot in of.lots]
+    if credits.lots:
+        rows = [(lot.lot, lot.kind, lot.granted, lot.remaining, lot.expires_at) for lot in credits.lots]
         print_table(rows, "lot", "kind", "granted", "remaining", "expires")
-    if found.quotas:
-        quotas = [(quota.feature, quota.limit, quota.used, quota.remaining, quota.renews_at) for quota in found.quotas]
+    if balance.quotas:
+        quotas = [
+            (quota.feature, quota.limit, quota.used, quota.remaining, quota.renews_at) for quota in balance.quotas
+        ]
         print_table(quotas, "quota", "limit", "used", "remaining", "renews")
-    features = [(name, one.price, one.can_use, one.units_left) for name, one in found.features.items()]
+    features = [
+        (name, feature.price, feature.can_use, feature.units_left) for name, feature in balance.features.items()
+    ]
     print_table(features, "feature", "price", "can use", "units left")
 
 
@@ -371,11 +390,13 @@ def _entry_row(entry: Entry) -> tuple[object, ...]:
     )
 
 
-def _print_statement(found: Statement) -> None:
-    closed = "closed" if found.closed else f"until {shown(found.as_of)}"
-    print_facts(("account", found.account), ("month", f"{found.month} ({closed})"), ("entries", found.entries))
-    movements = [(member.name, getattr(found.credits, member.name)) for member in fields(found.credits)]
+def _print_statement(statement: Statement) -> None:
+    closed = "closed" if statement.closed else f"until {shown(statement.as_of)}"
+    print_facts(
+        ("account", statement.account), ("month", f"{statement.month} ({closed})"), ("entries", statement.entries)
+    )
+    movements = [(member.name, getattr(statement.credits, member.name)) for member in fields(statement.credits)]
     print_table([row for row in movements if row[1] or row[0] in {"opening", "closing"}], "movement", "credits")
-    if found.uses:
-        uses = [(use.feature, use.units, use.quota_units, use.credits) for use in found.uses]
+    if statement.uses:
+        uses = [(use.feature, use.units, use.quota_units, use.credits) for use in statement.uses]
         print_table(uses, "feature", "units", "of the quota", "credits")

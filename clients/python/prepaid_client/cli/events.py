@@ -18,13 +18,13 @@ from prepaid_client.cli.listening import (
     ANSWER_SECONDS,
     Attempt,
     EndpointGone,
-    Kept,
+    ListenState,
     attempts,
     endpoint_of,
     new_secret,
-    path_of_kept,
-    read_kept,
-    write_kept,
+    read_state,
+    state_path,
+    write_state,
 )
 from prepaid_client.cli.printing import print_facts, print_json_line, print_line, print_text_line
 from prepaid_client.cli.profile import path_of
@@ -35,7 +35,7 @@ events_app = typer.Typer(no_args_is_help=True, help="Events and alerts, as they 
 
 HEADINGS = ("at (UTC)", "account", "event", "entry", "feature", "credits", "available", "")
 WIDTHS = (19, 16, 24, 6, 12, 8, 10, 0)
-# What only some events have.
+# Members that only some events have.
 DETAILS = ("owed", "lot", "purchase", "days", "threshold", "limit", "used", "remaining")
 
 AfterPosition = Annotated[
@@ -57,12 +57,12 @@ Waits = Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for furt
 def tail(account: OneAccount = None, after: AfterPosition = None, wait: Waits = True, as_json: AsJson = False) -> None:
     """Print events as they happen. With --json, each is a line."""
     with interruptible(), service(_scope(account), as_json) as client:
-        begin = first_position(client, account, after)
+        position = first_position(client, account, after)
         read_until: str | None = None
         if not as_json:
             print_line(*zip(HEADINGS, WIDTHS, strict=True))
         try:
-            for page in follow(client, account, begin, wait=wait, on_trouble=_teller(as_json=as_json)):
+            for page in follow(client, account, position, wait=wait, on_trouble=_trouble_printer(as_json=as_json)):
                 for followed in page.events:
                     _print_event(followed, as_json=as_json)
                 read_until = page.next
@@ -86,18 +86,18 @@ def listen(
     """
     with interruptible(), service(_scope(account), as_json) as client:
         forward_to = endpoint_of(forward_to)
-        path = path_of_kept(path_of(os.environ).parent, client.transport.url, account, forward_to)
-        before = read_kept(path)
-        kept = _kept(client, account, after, forward_to, before)
-        pages = follow(client, account, kept.after, wait=wait, on_trouble=_teller(as_json=as_json))
-        # A position that the service refuses must not be kept: the next start would fail, too.
+        path = state_path(path_of(os.environ).parent, client.transport.url, account, forward_to)
+        stored = read_state(path)
+        state = _first_state(client, account, after, forward_to, stored)
+        pages = follow(client, account, state.after, wait=wait, on_trouble=_trouble_printer(as_json=as_json))
+        # Don't store a position that the service refuses: the next start would fail too.
         first = next(pages)
-        write_kept(path, kept)
-        _announce(kept, path, is_new=before is None, as_json=as_json)
+        write_state(path, state)
+        _announce(state, path, is_new=stored is None, as_json=as_json)
         with httpx.Client(trust_env=not is_local(forward_to)) as http:
             try:
                 for page in chain([first], pages):
-                    kept = _forward(http, page, kept, path, as_json=as_json)
+                    state = _forward(http, page, state, path, as_json=as_json)
             except EndpointGone:
                 text = "the endpoint returned 410: it receives no more events"
                 say(text, {"detail": text}, as_json=as_json)
@@ -106,7 +106,7 @@ def listen(
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends a command that would go on for ever, and is no failure."""
+    """Ctrl-C ends a command that would run forever, with exit code 0."""
     try:
         yield
     except KeyboardInterrupt:
@@ -117,56 +117,58 @@ def _scope(account: str | None) -> str:
     return "admin" if account is None else "read"
 
 
-def _teller(*, as_json: bool) -> Callable[[Unavailable], None]:
-    """Says that the service doesn't answer at the moment."""
+def _trouble_printer(*, as_json: bool) -> Callable[[Unavailable], None]:
+    """A function that prints that the service doesn't answer at the moment."""
     return lambda error: say(f"{error.args[0]}; retrying", {"detail": str(error)}, as_json=as_json)
 
 
-def _kept(client: Prepaid, account: str | None, after: str | None, forward_to: str, before: Kept | None) -> Kept:
-    """Where to begin: at `after`, else where it was stopped, else now."""
-    if before is None or after is not None:
-        return Kept(
+def _first_state(
+    client: Prepaid, account: str | None, after: str | None, forward_to: str, stored: ListenState | None
+) -> ListenState:
+    """The state to begin with: at `after`; else where the last run stopped; else now."""
+    if stored is None or after is not None:
+        return ListenState(
             service=client.transport.url,
             account=account,
             forward_to=forward_to,
-            secret=before.secret if before else new_secret(),
+            secret=stored.secret if stored else new_secret(),
             after=first_position(client, account, after),
         )
     if account is None:
-        return before
-    # A local stack that was started again has fewer entries than the one before it.
+        return stored
+    # A local stack that was started anew has fewer entries than the previous one.
     newest = first_position(client, account, None)
-    return before if int(before.after) <= int(newest) else replace(before, after=newest, accepted=())
+    return stored if int(stored.after) <= int(newest) else replace(stored, after=newest, accepted=())
 
 
-def _announce(kept: Kept, path: Path, *, is_new: bool, as_json: bool) -> None:
+def _announce(state: ListenState, path: Path, *, is_new: bool, as_json: bool) -> None:
     if as_json:
-        secret = kept.secret if is_new else None
-        print_json_line({"forward_to": kept.forward_to, "after": kept.after, "secret": secret, "kept_in": str(path)})
+        secret = state.secret if is_new else None
+        print_json_line({"forward_to": state.forward_to, "after": state.after, "secret": secret, "kept_in": str(path)})
         return
     print_facts(
-        ("forwarding to", kept.forward_to),
-        ("events of", kept.account or "all accounts, half a minute after they happen"),
-        ("after", kept.after),
-        ("secret", kept.secret if is_new else "as it was shown before"),
+        ("forwarding to", state.forward_to),
+        ("events of", state.account or "all accounts, half a minute after they happen"),
+        ("after", state.after),
+        ("secret", state.secret if is_new else "as it was shown before"),
         ("kept in", path),
         ("", "Ctrl-C stops; the same command continues."),
     )
 
 
-def _forward(http: httpx.Client, page: Page, kept: Kept, path: Path, *, as_json: bool) -> Kept:
-    """Send the events of a page that the endpoint hasn't accepted, and keep each step. Raises EndpointGone."""
+def _forward(http: httpx.Client, page: Page, state: ListenState, path: Path, *, as_json: bool) -> ListenState:
+    """Send a page's events that the endpoint hasn't accepted yet, and store each step. Raises EndpointGone."""
     for followed in page.events:
-        if followed.event.id in kept.accepted:
+        if followed.event.id in state.accepted:
             continue
-        for attempt in attempts(http, kept.forward_to, kept.secret, followed, seconds=ANSWER_SECONDS):
+        for attempt in attempts(http, state.forward_to, state.secret, followed, seconds=ANSWER_SECONDS):
             _print_attempt(attempt, as_json=as_json)
-        kept = replace(kept, accepted=(*kept.accepted, followed.event.id))
-        write_kept(path, kept)
-    if page.next != kept.after:
-        kept = replace(kept, after=page.next, accepted=())
-        write_kept(path, kept)
-    return kept
+        state = replace(state, accepted=(*state.accepted, followed.event.id))
+        write_state(path, state)
+    if page.next != state.after:
+        state = replace(state, after=page.next, accepted=())
+        write_state(path, state)
+    return state
 
 
 def _print_attempt(attempt: Attempt, *, as_json: bool) -> None:
@@ -182,7 +184,7 @@ def _print_attempt(attempt: Attempt, *, as_json: bool) -> None:
         }
         print_json_line({**of_event, **of_attempt})
         return
-    again = "" if attempt.again_in is None else f"again in {attempt.again_in:g} s"
+    next_attempt = "" if attempt.again_in is None else f"again in {attempt.again_in:g} s"
     print_line(
         (f"{datetime.now():%H:%M:%S}", 8),  # noqa: DTZ005 - on the user's own clock
         (attempt.status or "-", 3),
@@ -191,7 +193,7 @@ def _print_attempt(attempt: Attempt, *, as_json: bool) -> None:
         (_name(event.type), 24),
         (event.data.entry, 6),
         (event.id, 30),
-        ("; ".join(text for text in (attempt.detail, again) if text), 0),
+        ("; ".join(text for text in (attempt.detail, next_attempt) if text), 0),
     )
 
 
@@ -216,5 +218,5 @@ def _print_event(followed: Followed, *, as_json: bool) -> None:
 
 
 def _name(event_type: str) -> str:
-    """Without what is the same of all types."""
+    """The type without the prefix that all types share."""
     return event_type.removeprefix("prepaid.")

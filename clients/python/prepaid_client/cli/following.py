@@ -1,4 +1,4 @@
-"""Following events: those of all accounts from the service's feed, or those of one account from its ledger."""
+"""Follows events: those of all accounts from the service's feed, or those of one account from its ledger."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from prepaid_client.calls import Call, Parse
 
 POLL_SECONDS = 2.0
 PAGE_LIMIT = 100
-# `--after` for everything that there is.
+# `--after` for all events, from the first one.
 FIRST = "0"
 
 
@@ -40,9 +40,9 @@ class _Texts(msgspec.Struct):
 
 
 def first_position(client: Prepaid, account: str | None, after: str | None) -> str:
-    """The position of `--after`; the present one without it. Raises ValueError, Refused, Unavailable.
+    """The position of `--after`; the current position without it. Raises ValueError, Refused, Unavailable.
 
-    Of an account, a position is the number of an entry. Of all accounts it is what the service calls `next`, or a time.
+    For one account, a position is the number of an entry. For all accounts, it is a `next` of the service, or a time.
     """
     if account is not None:
         if after is None:
@@ -55,7 +55,7 @@ def first_position(client: Prepaid, account: str | None, after: str | None) -> s
     try:
         at = datetime.fromisoformat(after)
     except ValueError:
-        # Whether it is a position is for the service to say.
+        # The service decides whether it is a valid position.
         return after
     if at.tzinfo is None:
         raise ValueError(f"the time {after} has no time zone, such as Z")
@@ -65,10 +65,10 @@ def first_position(client: Prepaid, account: str | None, after: str | None) -> s
 def follow(
     client: Prepaid, account: str | None, after: str, *, wait: bool, on_trouble: Callable[[Unavailable], None]
 ) -> Iterator[Page]:
-    """Each page from position `after` on. wait: for events to come, until the caller stops.
+    """Each page from position `after` on. wait: whether to wait for new events, until the caller stops.
 
-    Once the service has answered, `on_trouble` is told when it doesn't, and the page is requested again. Raises
-    Refused; Unavailable before the first answer.
+    If the service stops answering after its first answer, `on_trouble` is called and the page is requested again.
+    Raises Refused; Unavailable before the first answer.
     """
     answered = False
     while True:
@@ -95,7 +95,7 @@ def _call(account: str | None, after: str) -> Call[Page]:
         feed = calls.list_events(after=None if after == FIRST else after, limit=PAGE_LIMIT)
         return replace(cast("Call[Any]", feed), shape=Page, parse=_page_of(feed.parse, lambda page: page.more))
     ledger = calls.list_events_of_account(account, after=int(after), limit=PAGE_LIMIT)
-    # Where a ledger ends, `next` stays.
+    # At the end of a ledger, `next` stays the same.
     parse = _page_of(ledger.parse, lambda page: str(page.next) != after)
     return replace(cast("Call[Any]", ledger), shape=Page, parse=parse)
 

@@ -17,19 +17,19 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from prepaid_client.cli.printing import shown
 from prepaid_client.cli.profile import ProfileError, read_profile
 
-# What the schedules run too. The function's newest code may be one that a deployment has withdrawn.
+# The version that the schedules run. A function's newest code may have been rolled back.
 ALIAS = "live"
-# The longest that Lambda runs a function, and a little more.
+# A little longer than Lambda runs a function.
 RUN_SECONDS = 910
-# Each run counts these from zero.
+# Counts that each run starts at zero.
 SUMMED = ("read", "found", "healed", "quarantined", "failed")
 
 
 def run_until_finished(stack: str, function: str, title: str) -> dict[str, Any]:
-    """Start the stack's function until it has finished the work, with a bar on stderr meanwhile. Raises ProfileError.
+    """Start the stack's function until its work is finished, with a progress bar on stderr. Raises ProfileError.
 
-    Returns the counts of all runs together, and everything else as the last run returned it. The bar has no total: a
-    run returns only at its end, and doesn't know before how much there is to do. So the bar counts what is done.
+    Returns the sums of all runs' counts, and the last run's other values. The bar has no total, because a run doesn't
+    know in advance how much there is to do, and reports only at its end.
     """
     start = _lambda(stack, function)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -40,7 +40,7 @@ def run_until_finished(stack: str, function: str, title: str) -> dict[str, Any]:
         for number in itertools.count(2):
             result = start()
             total = {**result, **{name: total.get(name, 0) + result[name] for name in SUMMED if name in result}}
-            # Without Stripe's key, a reconciliation has nothing to do.
+            # The result of a reconciliation without Stripe's key has no `finished`.
             finished = total.pop("finished", True)
             counted = ", ".join(f"{name} {total[name]:,}" for name in SUMMED if name in total)
             if finished:
@@ -51,7 +51,7 @@ def run_until_finished(stack: str, function: str, title: str) -> dict[str, Any]:
 
 
 def about_verification(total: Mapping[str, Any]) -> str:
-    """What the sums of a verification mean, in a sentence."""
+    """A sentence that explains the sums of a verification."""
     if total["found"]:
         return "The log of VerifyFunction names each finding."
     if total["read"]:
@@ -65,7 +65,7 @@ def about_verification(total: Mapping[str, Any]) -> str:
 
 
 def about_reconciliation(total: Mapping[str, Any]) -> str:
-    """What the sums of a reconciliation mean, in a sentence."""
+    """A sentence that explains the sums of a reconciliation."""
     if not total.get("configured", True):
         return "Stripe is not configured yet, so there is nothing to compare."
     if total["failed"] or total["waiting"]:
@@ -88,13 +88,13 @@ def _lambda(stack: str, function: str) -> Any:
         raise ProfileError("this needs boto3: pip install 'prepaid-client[aws]'") from error
     aws: Any = boto3
     options = _local_options()
-    # A run that takes long is no reason to start another one.
+    # No retry by boto3: it would start a second run when the first one takes long.
     config = Config(read_timeout=RUN_SECONDS, retries={"total_max_attempts": 1})
     try:
-        found = aws.client("cloudformation", **options).describe_stack_resource(
+        resource = aws.client("cloudformation", **options).describe_stack_resource(
             StackName=stack, LogicalResourceId=function
         )
-        name = found["StackResourceDetail"]["PhysicalResourceId"]
+        name = resource["StackResourceDetail"]["PhysicalResourceId"]
         client = aws.client("lambda", config=config, **options)
     except (BotoCoreError, ClientError) as error:
         raise ProfileError(f"the stack {stack} can't be read: {error}") from error
@@ -113,7 +113,7 @@ def _lambda(stack: str, function: str) -> Any:
 
 
 def _local_options() -> dict[str, Any]:
-    """Of a local stack, unless the environment names another place."""
+    """boto3's options for a local stack, unless the environment names another endpoint."""
     profile = read_profile()
     if profile is None or profile.aws_endpoint_url is None or "AWS_ENDPOINT_URL" in os.environ:
         return {}

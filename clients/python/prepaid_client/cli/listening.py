@@ -1,6 +1,6 @@
-"""Forwarding events to an endpoint, signed as Standard Webhooks, each until the endpoint has accepted it.
+"""Forwards events to an endpoint, signed as in Standard Webhooks, and sends each until the endpoint accepts it.
 
-The secret and the position are kept in a file for each endpoint, so that a restart continues.
+A file for each endpoint stores the secret and the position, so that a restart continues.
 """
 
 import base64
@@ -36,7 +36,7 @@ class EndpointGone(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class ListenState:
     """The file's content. after: a position. accepted: ids of events after it that the endpoint has accepted."""
 
     service: str
@@ -78,26 +78,26 @@ def new_secret() -> str:
     return f"whsec_{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
 
 
-def path_of_kept(folder: Path, service: str, account: str | None, forward_to: str) -> Path:
-    """The file of an endpoint and what is forwarded to it."""
-    named = msgspec.json.encode([service, account, forward_to])
-    return folder / f"listen-{sha256(named).hexdigest()[:12]}.json"
+def state_path(folder: Path, service: str, account: str | None, forward_to: str) -> Path:
+    """The file for this combination of service, account and endpoint."""
+    identity = msgspec.json.encode([service, account, forward_to])
+    return folder / f"listen-{sha256(identity).hexdigest()[:12]}.json"
 
 
-def read_kept(path: Path) -> Kept | None:
-    """What was kept; None at the first time. Raises ProfileError."""
+def read_state(path: Path) -> ListenState | None:
+    """The stored state; None for the first run. Raises ProfileError."""
     content = read_private(path)
     if content is None:
         return None
     try:
-        return msgspec.json.decode(content, type=Kept)
+        return msgspec.json.decode(content, type=ListenState)
     except msgspec.MsgspecError as error:
         raise ProfileError(f"{path} is no position: delete it, and run the command again") from error
 
 
-def write_kept(path: Path, kept: Kept) -> None:
-    """Keep the secret and the position."""
-    write_private(path, kept)
+def write_state(path: Path, state: ListenState) -> None:
+    """Store the secret and the position."""
+    write_private(path, state)
 
 
 def attempts(http: httpx.Client, url: str, secret: str, followed: Followed, *, seconds: float) -> Iterator[Attempt]:
@@ -110,7 +110,7 @@ def attempts(http: httpx.Client, url: str, secret: str, followed: Followed, *, s
         number += 1
         began = time.monotonic()
         outcome = exchange_once(http, Send(_request(url, secret, followed), seconds))
-        took = round((time.monotonic() - began) * 1000)
+        milliseconds = round((time.monotonic() - began) * 1000)
         accepted = isinstance(outcome, httpx.Response) and outcome.is_success
         gone = isinstance(outcome, httpx.Response) and outcome.status_code == GONE
         pause = None if accepted or gone else _pause(number, outcome)
@@ -119,7 +119,7 @@ def attempts(http: httpx.Client, url: str, secret: str, followed: Followed, *, s
             number=number,
             status=outcome.status_code if isinstance(outcome, httpx.Response) else None,
             detail="" if accepted else _detail(outcome, seconds),
-            milliseconds=took,
+            milliseconds=milliseconds,
             again_in=pause,
         )
         if gone:
@@ -142,12 +142,12 @@ def _request(url: str, secret: str, followed: Followed) -> httpx.Request:
 
 
 def _pause(number: int, outcome: httpx.Response | httpx.RequestError) -> float:
-    asked = seconds_asked(outcome) if isinstance(outcome, httpx.Response) else None
-    return max(asked or 0.0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(number - 1, 10)))
+    requested = seconds_asked(outcome) if isinstance(outcome, httpx.Response) else None
+    return max(requested or 0.0, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(number - 1, 10)))
 
 
 def _detail(outcome: httpx.Response | httpx.RequestError, seconds: float) -> str:
-    """What went wrong, in one line. A text of the endpoint can't control the terminal."""
+    """The error in one line, without characters of the endpoint's text that could control the terminal."""
     if isinstance(outcome, httpx.TimeoutException):
         return f"no response within {seconds:g} s"
     if isinstance(outcome, httpx.RequestError):

@@ -1,4 +1,4 @@
-"""What the command line prints: tables for people, JSON for programs."""
+"""Prints tables for people and JSON for programs."""
 
 import re
 import sys
@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Each row is one line, however long. A narrow terminal wraps it, and no id is broken into pieces by spaces.
+# Each row is one line of any length. A narrow terminal wraps it, but no id is split by spaces.
 UNLIMITED_WIDTH = 1_000_000
-# What fills up a last column, before the end of its style.
+# Spaces at the end of the last column, before the end of its style.
 FILLING = re.compile(r" +((?:\x1b\[0m)?)$")
 NUMBER = (int, float)
 
@@ -33,12 +33,12 @@ def print_text_line(text: str) -> None:
 
 
 def print_line(*columns: tuple[object, int]) -> None:
-    """Print a line of a table that has no end: each value with the least width of its column."""
+    """Print a row of an endless table: each value, padded to the minimum width of its column."""
     print_text_line("  ".join(f"{shown(value):<{width}}" for value, width in columns).rstrip())
 
 
 def print_table(rows: Iterable[Sequence[object]], *headings: str) -> None:
-    """Print a table. Numbers are aligned at the right; a text is never taken for markup."""
+    """Print a table. Numbers are aligned to the right; text is never interpreted as markup."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     listed = [tuple(row) for row in rows]
     for column, heading in enumerate(headings):

@@ -1,6 +1,6 @@
 """The command line's login: the service's address and its clients' credentials, in a file that only the user can read.
 
-The environment comes before the file: with PREPAID_URL it is one client for all commands, as Prepaid.from_env.
+The environment takes precedence: with PREPAID_URL, all commands use one client, as from Prepaid.from_env.
 """
 
 import os
@@ -13,7 +13,7 @@ import msgspec
 
 from prepaid_client import ClientCredentials, Prepaid
 
-# Which clients of a stack have a scope, best first.
+# The clients of a stack that have a scope, in order of preference.
 HOLDERS: Mapping[str, tuple[str, ...]] = {
     "read": ("admin", "service", "storefront"),
     "buy": ("storefront",),
@@ -28,7 +28,7 @@ class ProfileError(Exception):
 
 @dataclass(frozen=True)
 class Login:
-    """A client's credentials: a token, or what requests one."""
+    """A client's credentials: a token, or the credentials to request one."""
 
     token: str | None = field(default=None, repr=False)
     token_url: str | None = None
@@ -36,7 +36,7 @@ class Login:
     client_secret: str | None = field(default=None, repr=False)
 
     def credentials(self) -> str | ClientCredentials:
-        """As the client takes them. Raises ProfileError if they are incomplete."""
+        """The credentials for `Prepaid`. Raises ProfileError if they are incomplete."""
         if self.token:
             return self.token
         if not (self.token_url and self.client_id and self.client_secret):
@@ -54,7 +54,7 @@ class Profile:
 
 
 def path_of(environment: Mapping[str, str]) -> Path:
-    """Where the file is: PREPAID_PROFILE, or in the user's configuration."""
+    """The path of the file: PREPAID_PROFILE, or in the user's configuration folder."""
     if chosen := environment.get("PREPAID_PROFILE"):
         return Path(chosen)
     home = environment.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()
@@ -62,7 +62,7 @@ def path_of(environment: Mapping[str, str]) -> Path:
 
 
 def read_profile(environment: Mapping[str, str] = os.environ) -> Profile | None:
-    """The stored profile; None without one. Raises ProfileError if others can read the file, or nobody can."""
+    """The stored profile; None without one. Raises ProfileError if others can read the file, or it is no profile."""
     path = path_of(environment)
     content = read_private(path)
     if content is None:
@@ -114,5 +114,5 @@ def open_client(scope: str, environment: Mapping[str, str] = os.environ) -> Prep
     for name in HOLDERS[scope]:
         if login := profile.clients.get(name):
             return Prepaid(profile.url, login.credentials())
-    wanted = HOLDERS[scope][0]
-    raise ProfileError(f"this needs a client with the scope prepaid/{scope}: run 'prepaid login --as {wanted}'")
+    client_name = HOLDERS[scope][0]
+    raise ProfileError(f"this needs a client with the scope prepaid/{scope}: run 'prepaid login --as {client_name}'")

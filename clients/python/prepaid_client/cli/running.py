@@ -1,4 +1,4 @@
-"""What every command shares: its client, and how an error ends it.
+"""Runs a command: opens its client, and turns errors into messages and exit codes.
 
 Exit codes: 0 done, 1 the service refused, 2 trouble (no answer, no login, wrong arguments).
 """
@@ -48,13 +48,13 @@ def reporting(as_json: bool) -> Iterator[None]:
 
 
 def _hint(error: Refused) -> str:
-    """What to do about a refusal that isn't the service's own words."""
+    """Advice for a refusal whose own text doesn't say what to do."""
     if isinstance(error, Unauthorized):
         return " (run 'prepaid login' again, or set PREPAID_TOKEN anew)"
     return "" if error.code or error.detail else "(no answer of the service: is the address its ApiUrl?)"
 
 
 def say(text: str, described: Mapping[str, object], *, as_json: bool) -> None:
-    """A line on stderr: a text for people, or what is described as JSON."""
+    """Print a line on stderr: `text` for people, or `described` as JSON."""
     line = msgspec.json.encode(described).decode() if as_json else f"prepaid: {text}"
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - the program's output
