@@ -30,15 +30,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stripe-port", type=int, default=12111, help="the payment provider's port (STRIPE_PORT=)")
     parser.add_argument("--stack", default="stack", help="name of this stack and of its file in .local (STACK=)")
     parser.add_argument("--while-alive", type=int, help="stop when the process with this id exits")
-    chosen = parser.parse_args()
-    for setting, port in (("PORT", chosen.port), ("STRIPE_PORT", chosen.stripe_port)):
+    options = parser.parse_args()
+    for setting, port in (("PORT", options.port), ("STRIPE_PORT", options.stripe_port)):
         if not 0 <= port <= LAST_PORT:
             parser.error(f"{setting}={port} is not a port")
-    if chosen.port and chosen.port == chosen.stripe_port:
-        parser.error(f"PORT and STRIPE_PORT are both {chosen.port}; choose another for one of them")
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", chosen.stack):
+    if options.port and options.port == options.stripe_port:
+        parser.error(f"PORT and STRIPE_PORT are both {options.port}; choose another for one of them")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", options.stack):
         parser.error("STACK is 1 to 32 letters, digits, '-' or '_'")
-    return chosen
+    return options
 
 
 def tour(addresses: Addresses) -> str:
@@ -78,12 +78,12 @@ def announce(stack: Stack, seconds: float) -> None:
     """Print the page's link and code, the addresses and the tour."""
     addresses = stack.addresses
     link = demo.page_link(demo.Api(addresses.api_url, addresses.tokens))
-    again = "make page" if stack.file.stem == Options().name else f"make page STACK={stack.file.stem}"
+    page_command = "make page" if stack.file.stem == Options().name else f"make page STACK={stack.file.stem}"
     print(f"\nReady after {seconds:.0f} s. Ctrl-C stops everything.\n")
     print("Open the subscription page, enter the code, buy with Pix and see the credits arrive:\n")
     print(f"  page      {link}")
     print(f"  code      {addresses.manager_code}")
-    print(f"  again     {again} (a link works once, within 10 minutes)\n")
+    print(f"  again     {page_command} (a link works once, within 10 minutes)\n")
     print(f"  service   {addresses.api_url}")
     print(f"  payments  {addresses.stripe_url}")
     print(f"  to pay    {addresses.checkout_url}")
@@ -148,18 +148,18 @@ def report(text: str) -> None:
 
 def main() -> int:
     """Run until a signal stops the stack. Returns the exit code."""
-    chosen = arguments()
+    options = arguments()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop_once)
-    if chosen.while_alive is not None:
-        follow(chosen.while_alive)
+    if options.while_alive is not None:
+        follow(options.while_alive)
     began = time.monotonic()
 
     def report_step(step: str) -> None:
         print(f"{time.monotonic() - began:5.1f} s  {step}", flush=True)
 
     try:
-        with local_stack(Options(chosen.stack, chosen.port, chosen.stripe_port), report_step) as stack:
+        with local_stack(Options(options.stack, options.port, options.stripe_port), report_step) as stack:
             announce(stack, time.monotonic() - began)
             while True:
                 for program in stack.programs:
@@ -171,11 +171,12 @@ def main() -> int:
     except (BotoCoreError, ClientError, OSError) as error:
         # A program of the stack stopped responding, or its response was invalid: its log shows the cause.
         print(
-            f"make run: the local cloud failed ({type(error).__name__}), see .local/log/{chosen.stack}", file=sys.stderr
+            f"make run: the local cloud failed ({type(error).__name__}), see .local/log/{options.stack}",
+            file=sys.stderr,
         )
         return 1
     except KeyboardInterrupt:
-        report(f"stopped; the logs are in .local/log/{chosen.stack}")
+        report(f"stopped; the logs are in .local/log/{options.stack}")
         return 0
 
 

@@ -36,9 +36,9 @@ from pathlib import Path
 from typing import Any
 
 FUNCTION_PROCESSES = 4
-# Less than the 30 s that API Gateway waits, so that a call that runs was not given up.
+# Less than the 30 s that API Gateway waits, so that it is still waiting when a queued call starts.
 QUEUE_SECONDS = 20.0
-# Of the hash at the end of a generated name.
+# The length of the hash at the end of a generated name.
 NAME_SUFFIX = 13
 
 
@@ -71,22 +71,25 @@ def bound_processes(services: Any, runtime: Any) -> None:
     """Keep at most as many processes, idle ones included, as calls may run at once."""
     acquire = services.acquire_worker
 
-    def acquire_and_evict(*arguments: Any, **named: Any) -> Any:
-        acquired = acquire(*arguments, **named)
+    def acquire_and_evict(*arguments: Any, **keywords: Any) -> Any:
+        acquired = acquire(*arguments, **keywords)
         with runtime._lock:
             pools = list(runtime._workers.values())
-            idle = sorted((each for pool in pools for each in pool if not each.in_use), key=lambda each: each.last_used)
+            idle = sorted(
+                (process for pool in pools for process in pool if not process.in_use),
+                key=lambda process: process.last_used,
+            )
             surplus = idle[: max(0, sum(map(len, pools)) - services._ACCOUNT_CONCURRENCY_CAP)]
             for pool in pools:
-                pool[:] = [each for each in pool if each not in surplus]
+                pool[:] = [process for process in pool if process not in surplus]
         runtime.kill_workers(surplus)
         return acquired
 
     services.acquire_worker = acquire_and_evict
 
 
-def share_layers(services: Any, runtime: Any, kept: Path) -> None:
-    """Give a function's processes the folders of its layers, each unpacked once, into `kept`."""
+def share_layers(services: Any, runtime: Any, folder: Path) -> None:
+    """Give a function's processes the folders of its layers, each unpacked once, into `folder`."""
     spawn = runtime.Worker._spawn
     unpacking = threading.Lock()
 
@@ -94,7 +97,7 @@ def share_layers(services: Any, runtime: Any, kept: Path) -> None:
         layers = [services._resolve_layer_zip(layer) for layer in worker.config.get("Layers") or []]
         if layers:
             with unpacking:
-                folders = [str(unpacked(layer, kept)) for layer in layers if layer]
+                folders = [str(unpacked(layer, folder)) for layer in layers if layer]
             variables = (worker.config.get("Environment") or {}).get("Variables") or {}
             variables = {**variables, "_LAMBDA_LAYERS_DIRS": os.pathsep.join(folders)}
             worker.config = {**worker.config, "Layers": [], "Environment": {"Variables": variables}}
@@ -103,18 +106,18 @@ def share_layers(services: Any, runtime: Any, kept: Path) -> None:
     runtime.Worker._spawn = spawn_sharing
 
 
-def unpacked(layer: bytes, kept: Path) -> Path:
-    """The folder of a layer's files, named by the digest of its zip."""
-    folder = kept / hashlib.sha256(layer).hexdigest()[:16]
+def unpacked(layer: bytes, parent: Path) -> Path:
+    """Unpack a layer into a folder of `parent` that is named by the digest of its zip. Returns the folder."""
+    folder = parent / hashlib.sha256(layer).hexdigest()[:16]
     if not folder.exists():
-        # In the emulator's temporary folder, so that an interrupted one is deleted with it.
+        # In the emulator's temporary folder, so that an interrupted extraction is deleted with it.
         draft = Path(tempfile.mkdtemp())
         with zipfile.ZipFile(io.BytesIO(layer)) as archive:
             archive.extractall(draft)
         try:
             draft.rename(folder)
         except OSError:
-            # Another emulator may have been faster.
+            # Another emulator may have created it in the meantime.
             if not folder.exists():
                 raise
     # The least recently used ones are deleted first.
@@ -141,16 +144,16 @@ def exclude_punctuation(provisioners: Any) -> None:
     generate = provisioners._sm_secret_string
 
     def secret_string(props: dict[str, Any]) -> Any:
-        wanted = props.get("GenerateSecretString") or {}
-        if wanted.get("ExcludePunctuation"):
-            excluded = wanted.get("ExcludeCharacters", "") + string.punctuation
-            props = {**props, "GenerateSecretString": {**wanted, "ExcludeCharacters": excluded}}
+        options = props.get("GenerateSecretString") or {}
+        if options.get("ExcludePunctuation"):
+            excluded = options.get("ExcludeCharacters", "") + string.punctuation
+            props = {**props, "GenerateSecretString": {**options, "ExcludeCharacters": excluded}}
         return generate(props)
 
     provisioners._sm_secret_string = secret_string
 
 
-def main(site: str, kept: str) -> None:
+def main(site: str, layers: str) -> None:
     """Run MiniStack with these changes until a signal ends it."""
     # At the end, so that MiniStack's packages can't replace the standard library's. Functions get none of them.
     sys.path.append(site)
@@ -159,7 +162,7 @@ def main(site: str, kept: str) -> None:
     formation = importlib.import_module("ministack.services.cloudformation")
     queue_calls(services, seconds=QUEUE_SECONDS)
     bound_processes(services, runtime)
-    share_layers(services, runtime, Path(kept))
+    share_layers(services, runtime, Path(layers))
     name_by_stack(formation.provisioners, formation._stacks)
     exclude_punctuation(formation.provisioners)
     runpy.run_module("ministack", run_name="__main__")

@@ -31,18 +31,20 @@ REASONS = {
 }
 
 
-def found() -> dict[str, set[str]]:
-    """What checkov finds: the resources, by the check's id. Raises LocalStackError when it could not run."""
+def findings() -> dict[str, set[str]]:
+    """The resources that fail each check, by the check's id. Raises LocalStackError when checkov could not run."""
     command = [python_of("checkov"), "-m", "checkov.main", "--file", ROOT / "template.yaml", "--skip-download"]
     command += ["--framework", "cloudformation", "--compact", "--quiet", "--output", "json"]
-    ended = subprocess.run(list(map(str, command)), env=own_environment(), capture_output=True, text=True, check=False)
+    completed = subprocess.run(
+        list(map(str, command)), env=own_environment(), capture_output=True, text=True, check=False
+    )
     try:
-        report: dict[str, Any] = json.loads(ended.stdout)
+        report: dict[str, Any] = json.loads(completed.stdout)
         if report["summary"]["parsing_errors"] or not report["summary"]["passed"]:
             raise LocalStackError("checkov did not read template.yaml")
         failures = report["results"]["failed_checks"]
     except (ValueError, KeyError, TypeError) as error:
-        raise LocalStackError(f"checkov gave no report: {(ended.stdout + ended.stderr)[-500:]}") from error
+        raise LocalStackError(f"checkov gave no report: {(completed.stdout + completed.stderr)[-500:]}") from error
     checks: dict[str, set[str]] = {}
     for failure in failures:
         checks.setdefault(failure["check_id"], set()).add(f"{failure['resource']}: {failure['check_name']}")
@@ -50,9 +52,9 @@ def found() -> dict[str, set[str]]:
 
 
 def complaints(checks: dict[str, set[str]]) -> list[str]:
-    """What has no reason, and each reason without a finding."""
+    """A message for each finding without a reason, and for each reason without a finding."""
     missing = [
-        f"{check}: {place}" for check in sorted(checks.keys() - REASONS.keys()) for place in sorted(checks[check])
+        f"{check}: {resource}" for check in sorted(checks.keys() - REASONS.keys()) for resource in sorted(checks[check])
     ]
     return missing + [
         f"{check}: no longer found; delete its reason" for check in sorted(REASONS.keys() - checks.keys())
@@ -61,9 +63,9 @@ def complaints(checks: dict[str, set[str]]) -> list[str]:
 
 def main() -> int:
     """0 if every finding has a reason."""
-    listed = complaints(found())
-    print("\n".join(listed) or "checkov: every finding has a reason")
-    return 1 if listed else 0
+    messages = complaints(findings())
+    print("\n".join(messages) or "checkov: every finding has a reason")
+    return 1 if messages else 0
 
 
 if __name__ == "__main__":

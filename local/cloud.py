@@ -16,7 +16,7 @@ REGION = "us-east-1"
 READY_SECONDS = 60
 LAYERS = STATE / "layers"
 ADAPTED = Path(__file__).with_name("adapted_ministack.py")
-# Of all functions together. A process takes 50 MB of memory.
+# The processes of all functions together. Each takes 50 MB of memory.
 CALLS_AT_ONCE = 16
 
 

@@ -28,7 +28,7 @@ class Shop:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A client of the service's API. tokens: of the stack's clients, by client name."""
+    """A client of the service's API. tokens: by the name of the client."""
 
     url: str
     tokens: Mapping[str, str]
@@ -37,14 +37,14 @@ class Api:
         self, method: str, path: str, client: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> Any:
         """Send one request as `client` and return the response's JSON. Raises LocalStackError for an error response."""
-        sent = {
+        request_headers = {
             "Authorization": f"Bearer {self.tokens[client]}",
             "Content-Type": "application/json",
             "Idempotency-Key": secrets.token_hex(16),
             **(headers or {}),
         }
         url = f"{self.url}/v1/accounts/{path}"
-        request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=sent, method=method)
+        request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=request_headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
                 return json.loads(response.read() or b"null")
@@ -60,14 +60,14 @@ def set_code(api: Api, account: str) -> None:
 
 def buy(api: Api, account: str = ACCOUNT, pack: str = PACK) -> Shop:
     """Buy a pack as a storefront does, with the manager's code. The purchase isn't paid yet."""
-    opened = api("POST", f"{account}/manager-sessions", "storefront", {"code": CODE})
-    session = {"Manager-Session": opened["manager_session"]}
-    bought = api("POST", f"{account}/purchases", "storefront", {"pack": pack}, session)
-    checkout_url = str(bought["checkout_url"])
-    return Shop(bought["id"], checkout_url.rpartition("/")[2], checkout_url)
+    session = api("POST", f"{account}/manager-sessions", "storefront", {"code": CODE})
+    headers = {"Manager-Session": session["manager_session"]}
+    purchase = api("POST", f"{account}/purchases", "storefront", {"pack": pack}, headers)
+    checkout_url = str(purchase["checkout_url"])
+    return Shop(purchase["id"], checkout_url.rpartition("/")[2], checkout_url)
 
 
 def page_link(api: Api, account: str = ACCOUNT, language: str | None = None) -> str:
-    """A new link to the account's subscription page. It works once, within ten minutes. language: of the page."""
+    """A new link to the account's subscription page. It works once, within ten minutes. `language` is the page's."""
     link = api("POST", f"{account}/portal-sessions", "storefront", {"language": language} if language else {})
     return str(link["url"])

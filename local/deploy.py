@@ -147,12 +147,12 @@ def deployed(cloud: Cloud, name: str) -> Deployed:
     """A stack that is deployed."""
     formation: CloudFormationClient = client(cloud, "cloudformation")
     stack = formation.describe_stacks(StackName=name)["Stacks"][0]
-    found = formation.describe_stack_resources(StackName=name)["StackResources"]
+    resources = formation.describe_stack_resources(StackName=name)["StackResources"]
     template: Any = formation.get_template(StackName=name, TemplateStage="Processed")["TemplateBody"]
     return Deployed(
         cloud=cloud,
-        parameters={given["ParameterKey"]: given["ParameterValue"] for given in stack["Parameters"]},
+        parameters={parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]},
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
-        resources={resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in found},
+        resources={resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources},
         template=json.loads(template) if isinstance(template, str) else template,
     )

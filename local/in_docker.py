@@ -32,10 +32,10 @@ def gateway() -> str:
     """This machine's address in Docker's default network."""
     command = ["docker", "network", "inspect", "bridge", "--format", "{{json (index .IPAM.Config 0)}}"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        completed = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise LocalStackError("Docker doesn't respond, and sam local needs it") from error
-    network: dict[str, str] = json.loads(answer.stdout)
+    network: dict[str, str] = json.loads(completed.stdout)
     return network.get("Gateway") or str(next(ipaddress.ip_network(network["Subnet"]).hosts()))
 
 
@@ -95,8 +95,8 @@ async def _require_stack() -> None:
 def main() -> int:
     """Build, and run `sam local` with this program's arguments. Returns the exit code."""
     asyncio.run(_require_stack())
-    mine = {name: value for name, value in os.environ.items() if name.startswith("SAM_")}
-    env = {**sam.environment(own_environment()), **mine, "ARCHITECTURE": architecture()}
+    sam_variables = {name: value for name, value in os.environ.items() if name.startswith("SAM_")}
+    env = {**sam.environment(own_environment()), **sam_variables, "ARCHITECTURE": architecture()}
     # The local cloud knows only these keys, and must not receive the user's own.
     env |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     template = ["--template-file", str(ROOT / "template.yaml")]

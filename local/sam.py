@@ -20,9 +20,9 @@ def environment(base: dict[str, str]) -> dict[str, str]:
 
 def main() -> None:
     """Replace this process with SAM, with the caller's AWS credentials and region."""
-    mine = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "SAM_"))}
-    line = command(*sys.argv[1:])
-    os.execve(line[0], line, {**environment(own_environment()), **mine})
+    caller_variables = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "SAM_"))}
+    command_line = command(*sys.argv[1:])
+    os.execve(command_line[0], command_line, {**environment(own_environment()), **caller_variables})
 
 
 if __name__ == "__main__":

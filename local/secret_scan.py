@@ -83,8 +83,8 @@ def generated(name: str) -> bool:
 
 def git(root: Path, *arguments: str) -> str:
     """The output of a git command in the repository."""
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=True)
-    return done.stdout.decode(errors="replace")
+    completed = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=True)
+    return completed.stdout.decode(errors="replace")
 
 
 def allowed_in(file: Path) -> set[str]:
@@ -95,13 +95,13 @@ def allowed_in(file: Path) -> set[str]:
 
 def main(root: Path = ROOT, allowed: Path = ALLOWED) -> int:
     """Returns 1 if there is a secret. Prints its place and only its beginning; --show prints all of it."""
-    known, reported, scanned = allowed_in(allowed), set[str](), set[str]()
+    allowed_texts, reported, scanned = allowed_in(allowed), set[str](), set[str]()
     for place, line in lines(root):
         if line in scanned:
             continue
         scanned.add(line)
         for kind, secret in secrets_in(line):
-            if secret not in known and secret not in reported:
+            if secret not in allowed_texts and secret not in reported:
                 reported.add(secret)
                 print(f"{place}: {kind} {secret if '--show' in sys.argv else f'{secret[:10]}…'}")
     return 1 if reported else 0

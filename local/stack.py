@@ -127,8 +127,8 @@ def local_stack(options: Options, report_step: Callable[[str], None] = no_progre
         deployed.write_webhook_secret(events_secret)
         command = [sys.executable, "-m", "fake_stripe", "--port", str(stripe_port), "--api-key", api_key]
         for function, rights in STRIPE_RIGHTS.items():
-            listed = ",".join(f"{resource}:{level}" for resource, level in rights.items())
-            command += ["--api-key", f"{restricted[function]}={listed}"]
+            permissions = ",".join(f"{resource}:{level}" for resource, level in rights.items())
+            command += ["--api-key", f"{restricted[function]}={permissions}"]
         command += ["--webhook-url", webhook_url, "--webhook-secret", webhook_secret]
         stripe = contexts.enter_context(_payment_provider(command, stripe_url, logs / "stripe.log"))
         report_step("tokens, and the demo account's past year")
@@ -206,9 +206,9 @@ def token(deployed: Deployed, client_id: str) -> str:
     }
     body = urllib.parse.urlencode({"grant_type": "client_credentials"}).encode()
     request = urllib.request.Request(f"{deployed.cloud.url}/oauth2/token", data=body, headers=headers)
-    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
-        granted: dict[str, Any] = json.load(answer)
-    return str(granted["access_token"])
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as stream:
+        response: dict[str, Any] = json.load(stream)
+    return str(response["access_token"])
 
 
 def _write_whole(file: Path, text: str) -> None:

@@ -17,10 +17,10 @@ KEPT = 4
 
 def uv() -> str:
     """The path of the uv that runs this process, or of the one on the PATH. Raises LocalStackError without one."""
-    found = os.environ.get("UV") or shutil.which("uv")
-    if not found:
+    path = os.environ.get("UV") or shutil.which("uv")
+    if not path:
         raise LocalStackError("uv was not found; start this through make, which installs it")
-    return found
+    return path
 
 
 def environment_of(tool: str) -> Path:
@@ -28,39 +28,41 @@ def environment_of(tool: str) -> Path:
 
     `runtime` has no requirements: it is a bare Python, so that a function with a missing dependency fails here too.
     """
-    listed = REQUIREMENTS / f"{tool}.txt"
-    digest = hashlib.sha256(listed.read_bytes() if listed.exists() else PYTHON_VERSION.encode()).hexdigest()[:12]
-    return made_once(STATE / "tools" / f"{tool}-{digest}", lambda folder: _install(tool, listed, folder))
+    requirements = REQUIREMENTS / f"{tool}.txt"
+    digest = hashlib.sha256(
+        requirements.read_bytes() if requirements.exists() else PYTHON_VERSION.encode()
+    ).hexdigest()[:12]
+    return made_once(STATE / "tools" / f"{tool}-{digest}", lambda folder: _install(tool, requirements, folder))
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """The folder, created by the first process that needs it. An incomplete one is created again."""
-    done = folder / "complete"
-    if done.exists():
+    marker = folder / "complete"
+    if marker.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
+        if not marker.exists():
             make(folder)
-            done.touch()
+            marker.touch()
     return folder
 
 
 def keep_newest(folder: Path) -> None:
     """Create the folder, or delete all but the newest of its entries."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime)[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+    for surplus in sorted(folder.iterdir(), key=lambda entry: entry.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(surplus, ignore_errors=True)
 
 
-def _install(tool: str, listed: Path, folder: Path) -> None:
+def _install(tool: str, requirements: Path, folder: Path) -> None:
     log = STATE / "log" / f"install-{tool}.log"
     env = own_environment()
-    what = f"installing {tool}"
+    step = f"installing {tool}"
     # --clear, because an interrupted attempt may have left an incomplete environment.
-    finish(what, [uv(), "venv", "--clear", "--no-project", "--python", PYTHON_VERSION, folder], env, log)
-    if listed.exists():
+    finish(step, [uv(), "venv", "--clear", "--no-project", "--python", PYTHON_VERSION, folder], env, log)
+    if requirements.exists():
         command = [
             uv(),
             "pip",
@@ -70,9 +72,9 @@ def _install(tool: str, listed: Path, folder: Path) -> None:
             "--python",
             str(folder),
             "--requirements",
-            str(listed),
+            str(requirements),
         ]
-        finish(what, command, env, log)
+        finish(step, command, env, log)
 
 
 def python_of(tool: str) -> Path:

@@ -106,7 +106,7 @@ def verify(table: Table, limits: Limits, *, resume: bool, restored: bool = False
     described = table.client.describe_table(TableName=table.name)["Table"]
     file, rows = _file(table, described, limits.folder), int(described.get("ItemCount", 0))
     file.parent.mkdir(parents=True, exist_ok=True)
-    progress = _kept(file) if resume else _begin()
+    progress = _read_progress(file) if resume else _new_progress()
     with ThreadPoolExecutor(SEGMENTS) as pool:
         contexts = [_context(table, progress, limits, restored=restored) for _ in range(SEGMENTS)]
         running = [pool.submit(_segment, context, progress, segment) for segment, context in enumerate(contexts)]
@@ -116,7 +116,7 @@ def verify(table: Table, limits: Limits, *, resume: bool, restored: bool = False
             print("\nfinishing the current pages", file=sys.stderr)
         finally:
             progress.stop.set()
-    _keep(progress, file)
+    _save_progress(progress, file)
     for segment in running:
         segment.result()
     passes = [unpack(packed) for packed in progress.passes]
@@ -125,7 +125,7 @@ def verify(table: Table, limits: Limits, *, resume: bool, restored: bool = False
         return CUT_SHORT
     finish(contexts[0], passes)
     file.unlink()
-    # A page that failed halfway was read twice.
+    # A page that failed halfway was read twice, so its findings may be listed twice.
     findings = list(dict.fromkeys(progress.findings))
     if findings:
         _print_table(findings)
@@ -138,8 +138,8 @@ def _segment(context: VerifyContext, progress: Progress, segment: int) -> None:
     """Read one segment to its end, or until `progress.stop` is set; store its pass after each page."""
     scan_pass = unpack(progress.passes[segment])
 
-    def keep(place: bytes) -> None:
-        progress.passes[segment], progress.read[segment] = place, scan_pass.read
+    def save(packed: bytes) -> None:
+        progress.passes[segment], progress.read[segment] = packed, scan_pass.read
 
     try:
         if not scan_pass.done and not progress.stop.is_set():
@@ -147,7 +147,7 @@ def _segment(context: VerifyContext, progress: Progress, segment: int) -> None:
                 scan_pass,
                 lambda: advance(context, scan_pass),
                 lambda: pack(scan_pass),
-                keep,
+                save,
                 has_time=lambda: not progress.stop.is_set(),
                 pages_per_place=1,
                 max_place_bytes=sys.maxsize,
@@ -171,7 +171,7 @@ def _context(table: Table, progress: Progress, limits: Limits, *, restored: bool
     )
 
 
-def _begin() -> Progress:
+def _new_progress() -> Progress:
     now = datetime.now(UTC)
     passes = [pack(ScanPass(started_at=now, segment=segment, segments=SEGMENTS)) for segment in range(SEGMENTS)]
     return Progress(passes, [0] * SEGMENTS)
@@ -180,23 +180,23 @@ def _begin() -> Progress:
 def _file(table: Table, described: "TableDescriptionTypeDef", folder: Path) -> Path:
     """The progress file of this table. The digest excludes a table of that name in another account or region, or an
     earlier one."""
-    which = (table.client.meta.endpoint_url, described["TableArn"], described["TableId"])
-    digest = sha256("\n".join(which).encode()).hexdigest()[:12]
+    identity = (table.client.meta.endpoint_url, described["TableArn"], described["TableId"])
+    digest = sha256("\n".join(identity).encode()).hexdigest()[:12]
     return folder / f"{re.sub('[^A-Za-z0-9._-]', '_', table.name)}-{digest}.json"
 
 
-def _keep(progress: Progress, file: Path) -> None:
+def _save_progress(progress: Progress, file: Path) -> None:
     """Write the progress to the file atomically."""
     temporary = file.with_suffix(".new")
     temporary.write_text(progress.to_json())
     temporary.replace(file)
 
 
-def _kept(file: Path) -> Progress:
+def _read_progress(file: Path) -> Progress:
     """The progress in the file. Without a file, prints that and begins a new run."""
     if not file.exists():
         print("this table has no interrupted run; starting a new one", file=sys.stderr)
-        return _begin()
+        return _new_progress()
     value = json.loads(file.read_text())
     findings = [Finding(**finding) for finding in value["findings"]]
     print(f"continuing after {sum(value['read'])} rows", file=sys.stderr)
@@ -217,16 +217,18 @@ def _watch(progress: Progress, rows: int, file: Path, limits: Limits, done: Call
         task = bar.add_task("rows", total=rows, found=0)
         while not done():
             time.sleep(limits.draw_seconds)
-            read, found = sum(progress.read), len(progress.findings)
-            bar.update(task, completed=read, total=max(rows, read), found=found)
+            rows_read, findings_count = sum(progress.read), len(progress.findings)
+            bar.update(task, completed=rows_read, total=max(rows, rows_read), found=findings_count)
             if time.monotonic() - saved >= limits.keep_seconds:
                 saved = time.monotonic()
-                _keep(progress, file)
+                _save_progress(progress, file)
             if not console.is_terminal and time.monotonic() - printed >= limits.line_seconds:
                 printed = time.monotonic()
-                console.print(f"{read} of about {max(rows, read)} rows, {found} found", soft_wrap=True)
-        read, found = sum(progress.read), len(progress.findings)
-        bar.update(task, completed=read, total=read, found=found)
+                console.print(
+                    f"{rows_read} of about {max(rows, rows_read)} rows, {findings_count} found", soft_wrap=True
+                )
+        rows_read, findings_count = sum(progress.read), len(progress.findings)
+        bar.update(task, completed=rows_read, total=rows_read, found=findings_count)
 
 
 def _print_table(findings: Sequence[Finding]) -> None:
