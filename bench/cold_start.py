@@ -79,14 +79,14 @@ SECRETS = {
 def measured(code: str, env: dict[str, str]) -> tuple[float, float]:
     """CPU seconds and peak megabytes of one fresh interpreter."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-c", code + END], check=True, env=env, stdout=subprocess.PIPE)
+    completed = subprocess.run([sys.executable, "-c", code + END], check=True, env=env, stdout=subprocess.PIPE)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, int(done.stdout.splitlines()[-1]) / 1024
+    return cpu, int(completed.stdout.splitlines()[-1]) / 1024
 
 
 def main() -> None:
-    """Print a row a function."""
+    """Print a row for each function."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=9)
     runs = parser.parse_args().runs
@@ -128,11 +128,14 @@ def main() -> None:
         for name in FUNCTIONS:
             event = str(Path("events", f"{EVENT_OF.get(name, name)}.json").resolve())
             cases[name] = CALL.format(layer=str(layer), function=str(Path("functions", name)), event=event)
-        runs_of: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+        figures_by_case: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
         for _ in range(runs):
             for name, code in cases.items():
-                runs_of[name].append(measured(code, env))
-    medians = {name: [statistics.median(figure) for figure in zip(*of, strict=True)] for name, of in runs_of.items()}
+                figures_by_case[name].append(measured(code, env))
+    medians = {
+        name: [statistics.median(figure) for figure in zip(*figures, strict=True)]
+        for name, figures in figures_by_case.items()
+    }
     idle, _ = medians.pop("nothing")
     peer_cpu, peer_memory = medians["boto3 and one call"]
     for name, (cpu, memory) in medians.items():

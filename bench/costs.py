@@ -1,7 +1,7 @@
 """What a stack costs: `make costs` prints the tables of docs/costs.md, `python -m bench.costs --write` renews them.
 
 PRICES are list prices of us-east-1 without free tiers. Numbers of resources come from template.yaml, and capacity units
-from the sizes of what a debit writes. What only a real stack could tell is in ASSUMED.
+from the sizes of what a debit writes. ASSUMED has the figures that only a real stack could tell.
 """
 
 import argparse
@@ -68,10 +68,10 @@ PRICE_LISTS = {
 }
 PRICES = {name: price for prices in PRICE_LISTS.values() for name, price in prices.items()}
 
-# What CloudWatch gives each account for nothing, whatever its age.
+# CloudWatch's free tier, which doesn't end.
 FREE_TIER = {"alarm, a month": 10, "metric, a month": 10, "dashboard, a month": 3}
 
-# What only a real stack tells: correct these by your own bill. tests/infra/test_costs.py holds the sizes of log lines.
+# Only a real stack can tell these: correct them by your bill. tests/infra/test_costs.py holds the sizes of log lines.
 ASSUMED = {
     "seconds of a debit, 512 MB": 0.05,
     "seconds of publishing an event, 512 MB": 0.05,
@@ -85,7 +85,7 @@ ASSUMED = {
     "read units of the jobs in an idle hour": 40,
     "polls of an empty queue by Lambda, an hour": 900,
 }
-# Published by every run of a job, so also while nobody spends.
+# Each run of a job publishes these, also while nobody spends.
 JOB_METRICS = (
     "PurchasesHealed",
     "ReconciliationFailures",
@@ -97,7 +97,7 @@ JOB_METRICS = (
     "EventsPublished",
     "EventsFoundLate",
 )
-# Published in the hours in which they move. Credits spent are a metric for each feature.
+# Published only in hours in which they change. Spent credits have a metric for each feature.
 BUSINESS_METRICS = (
     "CreditsSold",
     "CreditsGranted",
@@ -107,9 +107,9 @@ BUSINESS_METRICS = (
     "SpendingRefused",
     "CodesLocked",
 )
-# What the stack has only with this condition of the template.
+# The template's condition on resources that only a stack with a webhook has.
 WEBHOOK = "HasWebhook"
-# Of each event that is delivered: sent, received, deleted.
+# Send, receive and delete each delivered event.
 QUEUE_REQUESTS = 3
 METRICS_OF_A_ROUTE = 6
 # The usual debit, as a caller sends it.
@@ -121,7 +121,7 @@ DEBIT: dict[str, Any] = {
     "reference": "order-000123",
 }
 KEY = growth.KEY
-# What names a stack in its events.
+# The `source` of a stack's events.
 SOURCE = "prepaid/prepaid"
 # DynamoDB adds this to each item's size when it counts storage.
 ITEM_OVERHEAD_BYTES = 100
@@ -181,17 +181,17 @@ def rows_of_an_event() -> tuple[int, int]:
 
 
 def write_units(*sizes: int) -> int:
-    """Of one transaction."""
-    return sum(2 * ceil(bytes_ / KILOBYTE) for bytes_ in sizes)
+    """The write units of one transaction that writes rows of these sizes."""
+    return sum(2 * ceil(row_bytes / KILOBYTE) for row_bytes in sizes)
 
 
 def read_units(bytes_: float, *, consistent: bool) -> float:
-    """Of many rows that are read in pages, so that only the sum is rounded."""
+    """The read units of many rows that are read in pages, without the rounding of each page."""
     return bytes_ / (4 * KILOBYTE) * (1 if consistent else 0.5)
 
 
 def idle(template: Mapping[str, Any]) -> list[Cost]:
-    """A month of a stack that nobody uses, without a webhook."""
+    """The costs of a stack without a webhook in a month in which nobody uses it."""
     counts = count_resources(without_webhook(template))
     runs = counts["AWS::Scheduler"] * MONTH_HOURS
     seconds = runs * ASSUMED["seconds of an idle job"]
@@ -222,13 +222,16 @@ def free_of_idle(template: Mapping[str, Any]) -> float:
 
 
 def per_million_debits() -> list[Cost]:
-    """A million debits in the month in which they are made. Each is published alone, which costs most."""
+    """The costs of a million debits in the month in which they are made.
+
+    Each event is published alone, which costs most.
+    """
     entry, claim = rows_of_a_debit()
     cursor, feed = rows_of_an_event()
     writes, event_writes, event_reads = write_units(entry, claim), write_units(cursor, feed), growth.event_reads(entry)
     logs = ASSUMED["bytes of a function's log lines, a request"] + ASSUMED["bytes of an access log line"]
     logs += ASSUMED["bytes of the publisher's log lines, a run"]
-    kept = (feed + ITEM_OVERHEAD_BYTES) * MILLION / GIGABYTE
+    stored = (feed + ITEM_OVERHEAD_BYTES) * MILLION / GIGABYTE
     return [
         Cost(
             f"DynamoDB: {writes} write units and 1 read unit a debit, however long the history is",
@@ -239,8 +242,8 @@ def per_million_debits() -> list[Cost]:
             MILLION * (event_writes * PRICES["write unit"] + event_reads * PRICES["read unit"]),
         ),
         Cost(
-            f"storage of {kept:.1f} GB of events for a month, with its point-in-time recovery",
-            kept * (PRICES["table storage, a GB a month"] + PRICES["point-in-time recovery, a GB a month"]),
+            f"storage of {stored:.1f} GB of events for a month, with its point-in-time recovery",
+            stored * (PRICES["table storage, a GB a month"] + PRICES["point-in-time recovery, a GB a month"]),
         ),
         Cost("EventBridge: its event", MILLION * PRICES["event on a bus"]),
         Cost("API Gateway", MILLION * PRICES["HTTP API request"]),
@@ -259,7 +262,7 @@ def per_million_debits() -> list[Cost]:
 
 
 def _functions(what: str, seconds: str) -> Cost:
-    """A million runs of a function with 512 MB. seconds: the name of what is assumed."""
+    """The cost of a million runs of a function with 512 MB. seconds: the name of its duration in ASSUMED."""
     duration = ASSUMED[seconds] * 0.5 * PRICES["Lambda on arm64, a GB-second"]
     item = f"Lambda: {what}, 512 MB for {ASSUMED[seconds] * 1000:.0f} ms"
     return Cost(item, MILLION * (PRICES["Lambda request"] + duration))
@@ -309,7 +312,7 @@ def whole_pass_of_a_debit() -> float:
 
 
 def per_million_ever_made(whole_days: int) -> list[Cost]:
-    """A month of keeping and checking a million debits, once they are made."""
+    """The monthly costs of keeping and verifying a million debits after the month in which they are made."""
     gigabytes = (sum(rows_of_a_debit()) + 2 * ITEM_OVERHEAD_BYTES) * MILLION / GIGABYTE
     passes = MONTH_DAYS / whole_days
     return [
@@ -320,7 +323,7 @@ def per_million_ever_made(whole_days: int) -> list[Cost]:
 
 
 def options(template: Mapping[str, Any], whole_days: int) -> list[Cost]:
-    """What the parameters and the callers change, a month."""
+    """The monthly costs that depend on parameters and callers."""
     counts = count_resources(template)
     daily, monthly = (MILLION * whole_pass_of_a_debit() * MONTH_DAYS / days for days in (1, 28))
     pool = counts["AWS::Cognito::UserPoolClient"]
@@ -355,7 +358,9 @@ def options(template: Mapping[str, Any], whole_days: int) -> list[Cost]:
 
 def without_webhook(template: Mapping[str, Any]) -> dict[str, Any]:
     """The template with only the resources that a stack without WebhookTarget has."""
-    resources = {name: made for name, made in template["Resources"].items() if made.get("Condition") != WEBHOOK}
+    resources = {
+        name: resource for name, resource in template["Resources"].items() if resource.get("Condition") != WEBHOOK
+    }
     return {**template, "Resources": resources}
 
 
@@ -379,7 +384,7 @@ def count_resources(template: Mapping[str, Any]) -> dict[str, int]:
 
 
 def tables(template: Mapping[str, Any]) -> str:
-    """All tables, as they are in the document."""
+    """The lines of the document's tables."""
     whole_days = int(template["Parameters"]["VerifyWholeDays"]["Default"])
     return "\n".join(
         [
@@ -411,7 +416,7 @@ def renewed(document: str, text: str) -> str:
 
 
 def read_template() -> dict[str, Any]:
-    """template.yaml; short tags of CloudFormation are read as their values."""
+    """template.yaml as a dictionary. A short tag of CloudFormation, such as !Ref, becomes its argument."""
 
     class Loader(yaml.SafeLoader):
         pass
@@ -428,7 +433,7 @@ def read_template() -> dict[str, Any]:
 
 
 def _list_of(free: Mapping[str, int]) -> str:
-    """Ten alarms, as a part of a sentence."""
+    """For example "10 alarms, 10 metrics"."""
     return ", ".join(f"{number} {name.removesuffix(', a month')}s" for name, number in free.items())
 
 
@@ -437,13 +442,13 @@ def _without_free(template: Mapping[str, Any]) -> float:
 
 
 def _prices() -> Iterator[str]:
-    """Each price with the page that lists it. Prices of a single piece are given for a million."""
+    """The table of prices and the pages that list them. A price below a cent is given for a million."""
     yield "| price | dollars | listed by AWS |"
     yield "|---|---:|---|"
     for page, prices in PRICE_LISTS.items():
         for name, price in prices.items():
-            many, dollars = (" (a million)", price * MILLION) if price < CENT else ("", price)
-            yield f"| {name}{many} | {dollars:,.3f} | [{page.split('/')[3]}]({page}) |"
+            unit, dollars = (" (a million)", price * MILLION) if price < CENT else ("", price)
+            yield f"| {name}{unit} | {dollars:,.3f} | [{page.split('/')[3]}]({page}) |"
 
 
 def _each(number: int, name: str, price: str) -> Cost:
@@ -465,14 +470,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.costs", description=__doc__)
     parser.add_argument("--write", action="store_true", help="renew the tables in docs/costs.md")
     parser.add_argument("--check", action="store_true", help="fail if the tables in docs/costs.md are stale")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     text, document = tables(read_template()), DOCUMENT.read_text("utf-8")
-    if asked.write:
+    if options.write:
         DOCUMENT.write_text(renewed(document, text), "utf-8")
-    elif asked.check and renewed(document, text) != document:
+    elif options.check and renewed(document, text) != document:
         print("docs/costs.md is stale: run 'make generate'", file=sys.stderr)
         return 1
-    elif not asked.check:
+    elif not options.check:
         print(text)
     return 0
 

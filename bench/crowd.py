@@ -53,9 +53,11 @@ WAYS = ("loop", "waiting")
 
 @dataclass
 class Counted:
-    """What one caller did. calls: by operation and kind of row. tried: transactions. read, units: of reads and writes.
-    lost: units of transactions that failed. conflicts: transactions that overlapped with another one. latencies: the
-    seconds of each debit, and those of its pauses.
+    """The counts of one caller.
+
+    calls: by operation and kind of row. tried: transactions. read: read units. units: write units.
+    lost: write units of failed transactions. conflicts: transactions that overlapped with another one.
+    latencies: the seconds of each debit, and the seconds that it paused.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -69,7 +71,8 @@ class Counted:
 
 
 class Caller(Ours):
-    """One client, as one warm function has. under_way: held by a transaction; None without conflicts."""
+    """One client, like that of one warm function. under_way: the lock of the running transaction; None without
+    conflicts."""
 
     def __init__(self, table_name: str, way: str, under_way: threading.Lock | None = None) -> None:
         super().__init__(table_name)
@@ -97,7 +100,7 @@ class Caller(Ours):
         self.paused += time.perf_counter() - began
 
     def debit(self, account: str, key: str) -> None:
-        """One credit."""
+        """Take one credit."""
         debit, now = Debit(actor="bench", feature="sticker", quantity=1), floor_to_millisecond(datetime.now(UTC))
         if self.way == "loop":
             append(self.table, account, debit, catalog=CATALOG, now=now, idempotency_key=key)
@@ -105,7 +108,7 @@ class Caller(Ours):
             append_debit(self.table, account, debit, catalog=CATALOG, now=now, idempotency_key=key, crowds=self._crowds)
 
     def grant(self, account: str) -> None:
-        """One credit more."""
+        """Grant one credit."""
         grant = Grant(actor="bench", kind="adjustment", credits=1, validity=12)
         append(self.table, account, grant, catalog=CATALOG, now=datetime.now(UTC))
 
@@ -138,18 +141,18 @@ class Caller(Ours):
             self.counted.lost += self._last
 
     def _count_read(self, model: Any, parsed: dict[str, Any], **_: Any) -> None:
-        """A page of a Query is rounded up once, and each item that is fetched by its key."""
+        """Add the read units. A Query's page is rounded up as a whole, items read by key one by one."""
         if model.name == "Query":
             self.counted.read += _read_units(sum(map(size, parsed.get("Items", ()))))
         elif model.name == "GetItem":
             self.counted.read += _read_units(size(parsed.get("Item", {})))
         elif model.name == "BatchGetItem":
-            found = [item for items in parsed.get("Responses", {}).values() for item in items]
-            self.counted.read += sum(_read_units(size(item)) for item in found)
+            rows = [row for rows in parsed.get("Responses", {}).values() for row in rows]
+            self.counted.read += sum(_read_units(size(row)) for row in rows)
 
 
 def _kind(params: dict[str, Any]) -> str:
-    """Of the row, or rows, of one partition that a call is about."""
+    """The kind of row that a call reads or writes."""
     key = (
         params.get("Key") or params.get("Item") or {"PK": params.get("ExpressionAttributeValues", {}).get(":partition")}
     )
@@ -158,7 +161,7 @@ def _kind(params: dict[str, Any]) -> str:
 
 
 def _units(item: dict[str, Any]) -> int:
-    """Write units of one item outside a transaction."""
+    """The write units of one item outside a transaction."""
     return math.ceil(size(item) / KILOBYTE)
 
 
@@ -169,12 +172,12 @@ def _read_units(bytes_: int) -> int:
 def measure(
     way: str, callers: int, seconds: float, server: int | None, *, grants: bool, conflicts: bool
 ) -> dict[str, float]:
-    """One way, from an account with plenty of credits."""
+    """Measure one way to debit, on a new account with plenty of credits."""
     under_way = threading.Lock() if conflicts else None
     table_name = new_table()
-    first = Caller(table_name, way, under_way)
-    first.open(ACCOUNT)
-    everybody = [Caller(table_name, way, under_way) for _ in range(callers)]
+    granter = Caller(table_name, way, under_way)
+    granter.open(ACCOUNT)
+    debiters = [Caller(table_name, way, under_way) for _ in range(callers)]
     start, stop = threading.Barrier(callers + 2), threading.Event()
     granted: list[float] = []
 
@@ -182,19 +185,19 @@ def measure(
         start.wait()
         while not stop.is_set():
             before = caller.paused
-            took = _timed(lambda: caller.debit(ACCOUNT, uuid4().hex))
-            if took is None:
+            latency = _timed(lambda: caller.debit(ACCOUNT, uuid4().hex))
+            if latency is None:
                 caller.counted.busy += 1
             else:
-                caller.counted.latencies.append((took, caller.paused - before))
+                caller.counted.latencies.append((latency, caller.paused - before))
 
     def give() -> None:
         start.wait()
         while not stop.wait(GRANTS_EVERY_SECONDS if grants else None):
-            took = _timed(lambda: first.grant(ACCOUNT))
-            granted.append(DEADLINE_SECONDS if took is None else took)
+            latency = _timed(lambda: granter.grant(ACCOUNT))
+            granted.append(DEADLINE_SECONDS if latency is None else latency)
 
-    threads = [threading.Thread(target=work, args=(caller,)) for caller in everybody]
+    threads = [threading.Thread(target=work, args=(caller,)) for caller in debiters]
     threads.append(threading.Thread(target=give))
     for thread in threads:
         thread.start()
@@ -206,19 +209,19 @@ def measure(
         thread.join()
     elapsed = time.perf_counter() - began
     cpu, server_cpu = time.process_time() - cpu, _cpu_of(server) - server_cpu
-    took = sorted(latency for caller in everybody for latency in caller.counted.latencies)
-    done, slowest = [seconds for seconds, _ in took], took[-math.ceil(len(took) / 20) :]
-    _check(first, len(done), sum(caller.counted.busy for caller in everybody))
-    kinds = sum((caller.counted.calls for caller in everybody), Counter[str]())
-    per_caller = [len(caller.counted.latencies) for caller in everybody]
+    latencies = sorted(latency for caller in debiters for latency in caller.counted.latencies)
+    durations, slowest = [seconds for seconds, _ in latencies], latencies[-math.ceil(len(latencies) / 20) :]
+    _check(granter, len(durations), sum(caller.counted.busy for caller in debiters))
+    kinds = sum((caller.counted.calls for caller in debiters), Counter[str]())
+    per_caller = [len(caller.counted.latencies) for caller in debiters]
 
     def each(of: Callable[[Counted], int]) -> float:
-        return sum(of(caller.counted) for caller in everybody) / len(done)
+        return sum(of(caller.counted) for caller in debiters) / len(durations)
 
     return {
-        "debits/s": len(done) / elapsed,
-        "p50 ms": statistics.median(done) * 1000,
-        "p99 ms": done[int(len(done) * 0.99)] * 1000,
+        "debits/s": len(durations) / elapsed,
+        "p50 ms": statistics.median(durations) * 1000,
+        "p99 ms": durations[int(len(durations) * 0.99)] * 1000,
         "paused, of slowest 5 %": sum(paused for _, paused in slowest) / sum(seconds for seconds, _ in slowest),
         "calls": each(lambda counted: counted.calls.total()),
         "tried": each(lambda counted: counted.tried),
@@ -226,20 +229,20 @@ def measure(
         "read units": each(lambda counted: counted.read),
         "write units": each(lambda counted: counted.units),
         "of them lost": each(lambda counted: counted.lost),
-        "CPU ms": cpu / len(done) * 1000,
-        "server CPU ms": server_cpu / len(done) * 1000,
-        "both CPU ms": (cpu + server_cpu) / len(done) * 1000,
+        "CPU ms": cpu / len(durations) * 1000,
+        "server CPU ms": server_cpu / len(durations) * 1000,
+        "both CPU ms": (cpu + server_cpu) / len(durations) * 1000,
         "slowest/mean": min(per_caller) / statistics.mean(per_caller),
-        "busy": sum(caller.counted.busy for caller in everybody),
+        "busy": sum(caller.counted.busy for caller in debiters),
         "grants": len(granted),
         "grant p50 ms": statistics.median(granted) * 1000 if granted else 0.0,
         "grant max ms": max(granted, default=0.0) * 1000,
-        **{f"  {kind}": calls / len(done) for kind, calls in sorted(kinds.items())},
+        **{f"  {kind}": calls / len(durations) for kind, calls in sorted(kinds.items())},
     }
 
 
 def _timed(act: Callable[[], None]) -> float | None:
-    """Seconds; None when it gave up."""
+    """The seconds that `act` took; None if it gave up."""
     began = time.perf_counter()
     try:
         act()
@@ -249,18 +252,18 @@ def _timed(act: Callable[[], None]) -> float | None:
 
 
 def _check(caller: Caller, answered: int, busy: int) -> None:
-    """Exactly the debits that were answered are in the ledger; one that gave up may be."""
+    """Require that the ledger has every debit that got a response, and no more besides than those that gave up."""
     tail = read_tail(caller.table, ACCOUNT)
     entries = list(entries_from(caller.table, ACCOUNT, first=1, last=tail.entry.number))
     keys = [entry.key for entry in entries if entry.type == "consumption"]
     assert answered <= len(keys) <= answered + busy, f"{answered} answered, {len(keys)} in the ledger"
-    for before, entry in pairwise(entries):
-        available = before.after.available + entry.credits
+    for previous, entry in pairwise(entries):
+        available = previous.after.available + entry.credits
         assert entry.after.available == available, f"entry {entry.number} has another balance"
 
 
 def _cpu_of(process: int | None) -> float:
-    """CPU seconds of a process and of those that it has started."""
+    """CPU seconds of a process and of its children."""
     if process is None:
         return 0.0
     fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
@@ -270,7 +273,7 @@ def _cpu_of(process: int | None) -> float:
 
 @contextlib.contextmanager
 def _database(endpoint: str | None) -> Iterator[int | None]:
-    """The database's process, if it was started here."""
+    """The process id of the database, or None if `endpoint` is another program's."""
     if endpoint:
         os.environ.update(environment_at(endpoint))
         yield None
@@ -281,30 +284,31 @@ def _database(endpoint: str | None) -> Iterator[int | None]:
 
 
 def main() -> None:
-    """Print a column a way, and their ratio."""
+    """Print a column for each way, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--callers", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=10.0, help="a way")
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each way")
     parser.add_argument("--no-grants", action="store_true", help="nothing but debits")
     parser.add_argument("--conflicts", action="store_true", help="cancel transactions that overlap")
     parser.add_argument("--endpoint", help="of a running DynamoDB Local")
-    chosen = parser.parse_args()
-    with _database(chosen.endpoint) as server:
+    options = parser.parse_args()
+    with _database(options.endpoint) as server:
         loop, waiting = (
             measure(
                 way,
-                chosen.callers,
-                chosen.seconds,
+                options.callers,
+                options.seconds,
                 server,
-                grants=not chosen.no_grants,
-                conflicts=chosen.conflicts,
+                grants=not options.no_grants,
+                conflicts=options.conflicts,
             )
             for way in WAYS
         )
-    print(f"{f'{chosen.callers} callers, 1 account':<30} {'loop':>10} {'waiting':>10} {'ratio':>7}")
+    print(f"{f'{options.callers} callers, 1 account':<30} {'loop':>10} {'waiting':>10} {'ratio':>7}")
     for name in loop | waiting:
-        before, after = loop.get(name, 0.0), waiting.get(name, 0.0)
-        print(f"{name:<30} {before:>10.2f} {after:>10.2f} {after / before if before else math.nan:>7.2f}")
+        loop_figure, waiting_figure = loop.get(name, 0.0), waiting.get(name, 0.0)
+        ratio = waiting_figure / loop_figure if loop_figure else math.nan
+        print(f"{name:<30} {loop_figure:>10.2f} {waiting_figure:>10.2f} {ratio:>7.2f}")
 
 
 if __name__ == "__main__":

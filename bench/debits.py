@@ -42,7 +42,7 @@ from prepaid.use_cases.debiting import Crowds, append_debit
 CREDITS = 1_000_000
 CATALOG = first_catalog()
 CASES = ((1, 1), (8, 1), (32, 1), (32, 1000))
-# So that a crowded account is waited for, as a client with retries would.
+# Long enough to wait for a busy account, like a client with retries.
 DEADLINE_SECONDS = 60.0
 # The most that a call of BatchWriteItem takes.
 BATCH = 25
@@ -51,7 +51,7 @@ WRITERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """debits: that succeeded. refused: given up at the deadline. calls: to the database. seconds: of the whole run."""
+    """One run. debits: the successful ones. refused: those that gave up at the deadline. calls: to the database."""
 
     debits: int
     refused: int
@@ -78,7 +78,7 @@ class Ours:
         return within(self._table, DEADLINE_SECONDS)
 
     def open(self, account: str) -> None:
-        """An account with credits to spend."""
+        """Create an account with credits to spend."""
         terms = Terms(plan="none", ai_enabled=False, quota_anchor_day=1, time_zone="America/Sao_Paulo")
         profile = Profile(name=account, language="en", manager_contact=None)
         shared: dict[str, Any] = {"catalog": CATALOG, "now": datetime.now(UTC)}
@@ -92,7 +92,7 @@ class Ours:
         )
 
     def debit(self, account: str, key: str) -> None:
-        """One credit."""
+        """Take one credit."""
         append_debit(
             self.table,
             account,
@@ -104,12 +104,12 @@ class Ours:
         )
 
     def spent(self, account: str) -> int:
-        """Credits gone."""
+        """The credits taken so far."""
         return CREDITS - read_tail(self.table, account).entry.after.available
 
     @property
     def client(self) -> Any:
-        """What calls are counted on."""
+        """The client whose calls are counted."""
         return self._table.client
 
 
@@ -128,16 +128,16 @@ class ByHand:
         )
 
     def open(self, account: str) -> None:
-        """An account with credits to spend."""
+        """Create an account with credits to spend."""
         item = {"PK": {"S": account}, "SK": {"S": "BALANCE"}, "credits": {"N": str(CREDITS)}}
         self.client.put_item(TableName=self.table_name, Item=item)
 
     def debit(self, account: str, key: str) -> None:
-        """One credit."""
+        """Take one credit."""
         self._debit(request={"account": account, "key": key})
 
     def _spend(self, request: dict[str, str]) -> dict[str, str]:
-        answer = self.client.update_item(
+        response = self.client.update_item(
             TableName=self.table_name,
             Key={"PK": {"S": request["account"]}, "SK": {"S": "BALANCE"}},
             UpdateExpression="ADD credits :minus",
@@ -145,20 +145,20 @@ class ByHand:
             ExpressionAttributeValues={":minus": {"N": "-1"}, ":one": {"N": "1"}},
             ReturnValues="ALL_NEW",
         )
-        left = answer["Attributes"]["credits"]
-        line = {"PK": {"S": request["account"]}, "SK": {"S": f"LINE#{request['key']}"}, "balance_after": left}
+        balance = response["Attributes"]["credits"]
+        line = {"PK": {"S": request["account"]}, "SK": {"S": f"LINE#{request['key']}"}, "balance_after": balance}
         self.client.put_item(TableName=self.table_name, Item=line)
-        return {"left": left["N"]}
+        return {"left": balance["N"]}
 
     def spent(self, account: str) -> int:
-        """Credits gone."""
+        """The credits taken so far."""
         key = {"PK": {"S": account}, "SK": {"S": "BALANCE"}}
         item = self.client.get_item(TableName=self.table_name, Key=key, ConsistentRead=True)["Item"]
         return CREDITS - int(item["credits"]["N"])
 
 
 def measure(way: type[Ours | ByHand], threads: int, accounts: int, seconds: float) -> Measured:
-    """Debit for so long from so many threads, account by account in turn; then check the sum."""
+    """Debit from `threads` threads for `seconds`, each account in turn; then check the sum."""
     table_name = new_table()
     first = way(table_name)
     names = [f"account-{number}" for number in range(accounts)]
@@ -170,14 +170,14 @@ def measure(way: type[Ours | ByHand], threads: int, accounts: int, seconds: floa
     stop = threading.Event()
 
     def work(number: int) -> None:
-        mine = way(table_name)
-        mine.client.meta.events.register("before-call", lambda **_: calls.__setitem__(number, calls[number] + 1))
+        caller = way(table_name)
+        caller.client.meta.events.register("before-call", lambda **_: calls.__setitem__(number, calls[number] + 1))
         start.wait()
         turn = number
         while not stop.is_set():
             began = time.perf_counter()
             try:
-                mine.debit(names[turn % accounts], uuid4().hex)
+                caller.debit(names[turn % accounts], uuid4().hex)
                 latencies[number].append(time.perf_counter() - began)
             except Busy:
                 refusals[number] += 1
@@ -193,10 +193,16 @@ def measure(way: type[Ours | ByHand], threads: int, accounts: int, seconds: floa
     for worker in workers:
         worker.join()
     elapsed = time.perf_counter() - began
-    done = sorted(latency for mine in latencies for latency in mine)
+    durations = sorted(latency for thread_latencies in latencies for latency in thread_latencies)
     spent = sum(first.spent(name) for name in names)
-    assert spent == len(done), f"{len(done)} debits took {spent} credits"
-    return Measured(len(done), sum(refusals), sum(calls), elapsed, done[int(len(done) * 0.99)] * 1000)
+    assert spent == len(durations), f"{len(durations)} debits took {spent} credits"
+    return Measured(
+        len(durations),
+        sum(refusals),
+        sum(calls),
+        elapsed,
+        durations[int(len(durations) * 0.99)] * 1000,
+    )
 
 
 def write_items(table: Table, items: Iterable[Item]) -> None:
@@ -206,8 +212,8 @@ def write_items(table: Table, items: Iterable[Item]) -> None:
         table.client.batch_write_item(RequestItems={table.name: [{"PutRequest": {"Item": item}} for item in batch]})
 
     with ThreadPoolExecutor(WRITERS) as pool:
-        for many in batched(items, BATCH * 200, strict=False):
-            list(pool.map(write, batched(many, BATCH, strict=False)))
+        for chunk in batched(items, BATCH * 200, strict=False):
+            list(pool.map(write, batched(chunk, BATCH, strict=False)))
 
 
 def new_table() -> str:
@@ -226,7 +232,7 @@ def new_table() -> str:
 
 @contextlib.contextmanager
 def engine(endpoint: str | None) -> Iterator[None]:
-    """The database that is measured, as AWS's own environment variables."""
+    """Direct AWS clients to the measured database by environment variables."""
     common = {"AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     if endpoint:
         os.environ.update(common, AWS_ENDPOINT_URL=endpoint)
@@ -238,21 +244,21 @@ def engine(endpoint: str | None) -> Iterator[None]:
 
 
 def main() -> None:
-    """Print a row a case and way."""
+    """Print a row for each case and way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--endpoint", help="of a running emulator, as python -m local.dynamodb_local starts one")
-    parser.add_argument("--seconds", type=float, default=4.0, help="a case and way")
-    chosen = parser.parse_args()
-    with engine(chosen.endpoint):
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each case and way")
+    options = parser.parse_args()
+    with engine(options.endpoint):
         print("threads accounts way      debits/s  ratio calls/debit  p99 ms gave up")
         for threads, accounts in CASES:
             rates: list[float] = []
             for way in (ByHand, Ours):
-                took = measure(way, threads, accounts, chosen.seconds)
-                rates.append(took.debits / took.seconds)
+                result = measure(way, threads, accounts, options.seconds)
+                rates.append(result.debits / result.seconds)
                 print(
                     f"{threads:>7} {accounts:>8} {way.name:<8} {rates[-1]:>8.0f} {rates[-1] / rates[0]:>6.2f} "
-                    f"{took.calls / took.debits:>11.1f} {took.slowest_percent_ms:>7.0f} {took.refused:>7}",
+                    f"{result.calls / result.debits:>11.1f} {result.slowest_percent_ms:>7.0f} {result.refused:>7}",
                     flush=True,
                 )
 

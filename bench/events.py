@@ -59,8 +59,8 @@ class Api:
                 "Idempotency-Key": uuid4().hex,
             },
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="renew the table of docs/performance.md")
     options = parser.parse_args()
-    connections = [(posts_a_second(post_anew), posts_a_second(Kept())) for _ in range(options.rounds)]
+    connections = [(posts_a_second(post_anew), posts_a_second(KeepAlive())) for _ in range(options.rounds)]
     rounds = measure(options)
     table = "\n".join(lines(options, rounds, connections))
     print(table)
@@ -83,8 +83,10 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """delays: seconds from each debit's response to its event's arrival. published, delivered: of a backlog, events a
-    second."""
+    """One round. delays: seconds from each debit's response to its event's arrival.
+
+    published, delivered: the events a second of a backlog.
+    """
 
     delays: Sequence[float]
     published: float
@@ -128,28 +130,28 @@ def spend(api: Api, account: str) -> tuple[tuple[str, int], float]:
 def spend_batch(api: Api, account: str) -> list[tuple[str, int]]:
     """The account and numbers of the entries of one batch."""
     items = [{"feature": "sticker", "quantity": 1, "idempotency_key": uuid4().hex} for _ in range(BATCH)]
-    answer = api("POST", f"{account}/consumptions/batch", "service", {"items": items})
-    return [(account, result["entry"]) for result in answer["results"]]
+    response = api("POST", f"{account}/consumptions/batch", "service", {"items": items})
+    return [(account, result["entry"]) for result in response["results"]]
 
 
 def arrivals(webhook: Receiver) -> dict[tuple[str, int], float]:
     """When each entry's own event came first."""
-    found: dict[tuple[str, int], float] = {}
-    for got in list(webhook.received):
-        event = json.loads(got.body)
+    first_arrivals: dict[tuple[str, int], float] = {}
+    for delivery in list(webhook.received):
+        event = json.loads(delivery.body)
         if event["type"].startswith("prepaid.entry."):
-            found.setdefault((event["subject"], event["data"]["entry"]), got.at)
-    return found
+            first_arrivals.setdefault((event["subject"], event["data"]["entry"]), delivery.at)
+    return first_arrivals
 
 
-def wait_for(webhook: Receiver, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], float]:
+def wait_for(webhook: Receiver, expected: set[tuple[str, int]]) -> dict[tuple[str, int], float]:
     """The arrivals once all wanted events are there."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while not wanted <= (found := arrivals(webhook)).keys():
+    while not expected <= (arrived := arrivals(webhook)).keys():
         if time.monotonic() > deadline:
-            raise SystemExit(f"{len(wanted - found.keys())} events did not arrive")
+            raise SystemExit(f"{len(expected - arrived.keys())} events did not arrive")
         time.sleep(0.2)
-    return found
+    return arrived
 
 
 def measure_delays(api: Api, webhook: Receiver, accounts: list[str], debits: int, rate: float) -> list[float]:
@@ -159,22 +161,22 @@ def measure_delays(api: Api, webhook: Receiver, accounts: list[str], debits: int
         for number in range(debits):
             futures.append(pool.submit(spend, api, accounts[number % len(accounts)]))
             time.sleep(1 / rate)
-        answered = dict(future.result() for future in futures)
-    found = wait_for(webhook, set(answered))
-    return [max(0.0, found[entry] - at) for entry, at in answered.items()]
+        response_times = dict(future.result() for future in futures)
+    arrived = wait_for(webhook, set(response_times))
+    return [max(0.0, arrived[entry] - responded_at) for entry, responded_at in response_times.items()]
 
 
 def measure_backlog(api: Api, webhook: Receiver, accounts: list[str], debits: int) -> tuple[float, float]:
-    """Events a second that are published, and those that are delivered, of debits that come in batches at once."""
+    """The events published a second, and the events delivered a second, while batches of debits come all at once."""
     began = datetime.now(UTC)
     with ThreadPoolExecutor(8) as pool:
         batches = pool.map(lambda number: spend_batch(api, accounts[number % len(accounts)]), range(debits // BATCH))
-        wanted = {entry for batch in batches for entry in batch}
-    found = wait_for(webhook, wanted)
-    return speed(published_at(api.stack, wanted, began)), speed(found[entry] for entry in wanted)
+        expected = {entry for batch in batches for entry in batch}
+    arrived = wait_for(webhook, expected)
+    return speed(published_at(api.stack, expected, began)), speed(arrived[entry] for entry in expected)
 
 
-def published_at(stack: Stack, wanted: set[tuple[str, int]], since: datetime) -> Iterator[float]:
+def published_at(stack: Stack, expected: set[tuple[str, int]], since: datetime) -> Iterator[float]:
     """When each entry was published, from the rows of the feed."""
     table = Table(
         client=client(stack.deployed.cloud, "dynamodb"),
@@ -187,24 +189,24 @@ def published_at(stack: Stack, wanted: set[tuple[str, int]], since: datetime) ->
         while rows := read_feed(within(table, WAIT_SECONDS), hour, after=after, before=end, limit=100):
             for row in rows:
                 account, _, entry = row.what.partition("#")
-                if entry.isdigit() and (account, int(entry)) in wanted:
+                if entry.isdigit() and (account, int(entry)) in expected:
                     yield datetime.fromisoformat(row.sort.partition("#")[0] + "+00:00").timestamp()
             after = rows[-1].sort
         hour += timedelta(hours=1)
 
 
 def speed(moments: Iterator[float]) -> float:
-    """How many a second, from the first moment to the last one."""
+    """The rate per second from the first moment to the last."""
     times = sorted(moments)
     return (len(times) - 1) / max(times[-1] - times[0], 0.001)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that is not below this share of them."""
+    """The smallest value that at least this share of the values doesn't exceed."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-# A connection for each event, or one that is kept: the cost of the connection alone, without a network
+# The cost of a new connection for each event compared with a kept one, without a network
 
 
 HEADERS = {"content-type": "application/json", "webhook-id": "evt_1"}
@@ -212,12 +214,12 @@ BODY = json.dumps({"id": "evt_1", "data": "x" * 500})
 
 
 def post_anew(target: str) -> int:
-    """As the deliverer posts."""
+    """Post as the deliverer does, on a new connection."""
     return post(target, BODY, HEADERS).status
 
 
-class Kept:
-    """Posts on one connection, and reads each answer to its end, which that needs."""
+class KeepAlive:
+    """Posts on one connection. Reads each response to its end, because the next request can't start before."""
 
     connection: http.client.HTTPConnection | None = None
 
@@ -228,9 +230,9 @@ class Kept:
             self.connection.connect()
             self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection.request("POST", parts.path, BODY, HEADERS)
-        answer = self.connection.getresponse()
-        answer.read()
-        return answer.status
+        response = self.connection.getresponse()
+        response.read()
+        return response.status
 
 
 class Accepting(BaseHTTPRequestHandler):
@@ -244,11 +246,11 @@ class Accepting(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 def posts_a_second(send: Callable[[str], int], posts: int = POSTS) -> float:
-    """How fast one caller posts to an endpoint on this machine."""
+    """The rate at which one caller posts to an endpoint on this machine."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Accepting) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         target = f"http://127.0.0.1:{server.server_address[1]}/"
@@ -266,7 +268,7 @@ def posts_a_second(send: Callable[[str], int], posts: int = POSTS) -> float:
 def lines(
     options: argparse.Namespace, rounds: Sequence[Round], connections: Sequence[tuple[float, float]]
 ) -> Iterator[str]:
-    """The table, as it is in the document."""
+    """The lines of the document's table."""
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     of = f"{options.rounds} rounds, {options.accounts} accounts"
     yield f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {machine}; {of}."
@@ -276,24 +278,26 @@ def lines(
     at = f"at {options.rate:g} debits a second"
     yield _row(f"delay from a debit's response to its event at the webhook, {at}: median, s", rounds, _median, 2)
     yield _row(f"the same, the 99th percentile of {options.debits} debits, s", rounds, _p99, 2)
-    yield _row(f"events/s published, of {options.backlog} debits that come at once", rounds, lambda one: one.published)
-    yield _row("events/s delivered to the webhook, of the same", rounds, lambda one: one.delivered)
+    yield _row(
+        f"events/s published, of {options.backlog} debits that come at once", rounds, lambda round_: round_.published
+    )
+    yield _row("events/s delivered to the webhook, of the same", rounds, lambda round_: round_.delivered)
     yield _row("posts/s of one sender to this machine, a connection for each", connections, lambda pair: pair[0])
     yield _row("posts/s on one connection that is kept", connections, lambda pair: pair[1])
 
 
 def _row[T](name: str, rounds: Sequence[T], value: Callable[[T], float], digits: int = 0) -> str:
-    values = [value(one) for one in rounds]
-    middle, low, high = (f"{found:,.{digits}f}" for found in (statistics.median(values), min(values), max(values)))
+    values = [value(round_) for round_ in rounds]
+    middle, low, high = (f"{figure:,.{digits}f}" for figure in (statistics.median(values), min(values), max(values)))
     return f"| {name} | {middle} | {low} to {high} |"
 
 
-def _median(one: Round) -> float:
-    return statistics.median(one.delays)
+def _median(round_: Round) -> float:
+    return statistics.median(round_.delays)
 
 
-def _p99(one: Round) -> float:
-    return percentile(one.delays, 0.99)
+def _p99(round_: Round) -> float:
+    return percentile(round_.delays, 0.99)
 
 
 def renewed(document: str, table: str) -> str:

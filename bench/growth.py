@@ -29,10 +29,10 @@ USUAL_DEBIT = Debit(
 )
 
 
-# What a request reads that has lost a race to 31 others, in one page.
-LOOKED_AT = REACH + 31
+# The entries in the page that a request reads after it lost a race to 31 others.
+ENTRIES_AFTER_A_RACE = REACH + 31
 PAGE_BYTES = 1024 * KILOBYTE
-# To the database. tests/store/test_cost.py measures them, python -m bench.reading after a long history.
+# Round trips to the database. tests/store/test_cost.py measures them, python -m bench.reading after a long history.
 TRIPS = 2
 
 
@@ -57,13 +57,15 @@ SHAPES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """Of a debit: bytes of its entry and claim, and units. read: of the entry before it. looked: after a lost race, of
-    the newest entries."""
+    """The cost of a debit. entry, claim: their bytes. written: write units.
+
+    read: the read units of the previous entry. read_after_a_race: those of the newest entries, after a lost race.
+    """
 
     entry: int
     claim: int
     read: int
-    looked: int
+    read_after_a_race: int
     written: int
 
 
@@ -103,7 +105,7 @@ def debit_of(shape: Shape) -> tuple[Account, Debit]:
 
 
 def catalog_of(quotas: int) -> Catalog:
-    """The catalog, with so many quotas in the account's plan."""
+    """The catalog, with `quotas` quotas in the account's plan."""
     catalog = first_catalog()
     plans = tuple(
         replace(plan, quotas=dict.fromkeys(FEATURES[:quotas], 300)) if plan.id == TERMS.plan else plan
@@ -112,37 +114,40 @@ def catalog_of(quotas: int) -> Catalog:
     return replace(catalog, plans=plans)
 
 
-def grown(shape: Shape) -> Growth:
-    """What one more debit of this account costs."""
+def growth_of(shape: Shape) -> Growth:
+    """The cost of one more debit on an account of this shape."""
     account, debit = debit_of(shape)
     [entry] = apply(account, debit, catalog=catalog_of(shape.quotas), now=NOW)
     row: Mapping[str, Any] = entry_to_item(replace(entry, key=key_digest(KEY)), GENESIS_HASH, bytes(range(SALT_BYTES)))
-    bytes_ = size(row), size(claim_put(account.id, KEY, Effect(request_hash(debit), entry))["Item"])
+    sizes = size(row), size(claim_put(account.id, KEY, Effect(request_hash(debit), entry))["Item"])
     return Growth(
-        entry=bytes_[0],
-        claim=bytes_[1],
-        read=ceil(bytes_[0] / (4 * KILOBYTE)),
-        looked=ceil(min(LOOKED_AT * bytes_[0], PAGE_BYTES) / (4 * KILOBYTE)),
-        written=sum(2 * ceil(each / KILOBYTE) for each in bytes_),
+        entry=sizes[0],
+        claim=sizes[1],
+        read=ceil(sizes[0] / (4 * KILOBYTE)),
+        read_after_a_race=ceil(min(ENTRIES_AFTER_A_RACE * sizes[0], PAGE_BYTES) / (4 * KILOBYTE)),
+        written=sum(2 * ceil(row_bytes / KILOBYTE) for row_bytes in sizes),
     )
 
 
 def event_reads(entry: int) -> int:
-    """Read units of publishing an entry of so many bytes alone: the cursor twice, the entry with the one before it, and
-    once more itself, after which nothing comes."""
+    """The read units of publishing one entry of `entry` bytes alone.
+
+    The publisher reads the cursor twice, the entry together with the previous one, and the entry again to see that none
+    follows.
+    """
     return 2 + ceil(2 * entry / (4 * KILOBYTE)) + ceil(entry / (4 * KILOBYTE))
 
 
 def table(fixed: float, write_unit: float, read_unit: float) -> Iterator[str]:
-    """A row for each shape. fixed: dollars of a million debits besides the units that depend on the entry."""
+    """A row for each shape. fixed: the dollars of a million debits without the units that depend on its size."""
     columns = ("lots", "holds", "quotas", "entries before", "bytes of the entry", "read units", "write units", "trips")
     yield f"| {' | '.join(columns)} | dollars | read units after a lost race |"
     yield "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
     for shape in SHAPES:
-        debit = grown(shape)
+        debit = growth_of(shape)
         read = debit.read + event_reads(debit.entry)
         dollars = fixed + 1_000_000 * (debit.written * write_unit + read * read_unit)
         yield (
             f"| {shape.lots} | {shape.holds} | {shape.quotas} | {shape.history:,} | {debit.entry:,} | {debit.read} | "
-            f"{debit.written} | {TRIPS} | {dollars:.2f} | {debit.looked} |"
+            f"{debit.written} | {TRIPS} | {dollars:.2f} | {debit.read_after_a_race} |"
         )

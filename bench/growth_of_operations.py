@@ -1,6 +1,6 @@
 """How each operation grows with the account's lots, holds and quotas, and with its history: part of `make costs`.
 
-Each appends entries that carry the account after them. What else it writes are rows of a few hundred bytes.
+Each appends entries that carry the account after them. Its other rows have a few hundred bytes each.
 tests/store/test_cost_of_operations.py measures the same at one state of an account.
 """
 
@@ -17,7 +17,7 @@ from prepaid.core.reversing import Reverse
 from prepaid.store.items import GENESIS_HASH, SALT_BYTES, entry_to_item, key_digest
 
 ACTOR, CUSTOMER = USUAL_DEBIT.actor, USUAL_DEBIT.customer
-# Below a write unit each, doubled by the transaction.
+# Each row takes less than one write unit; a transaction doubles it.
 UNITS_OF_A_SMALL_ROW = 2
 COLUMNS = {
     **{f"{lots} lots": Shape(lots=lots) for lots in (3, 12, 60, 300, 500)},
@@ -29,9 +29,12 @@ COLUMNS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """of: what is appended to an account. entries: that it appends, each with its claim. rows: that it writes besides
-    those. entries_read, rows_read: what it reads. trips: to the database. before: the account that it changes, from the
-    one to which the table's columns refer."""
+    """The reads and writes of one operation.
+
+    of: the operation for a given account. entries: the number of entries written, each with its claim. rows: the number
+    of other rows written. entries_read, rows_read: the numbers read. trips: round trips to the database. before: the
+    account's shape before the operation, given the shape in the table's column.
+    """
 
     of: Callable[[Account], Operation]
     entries: int = 1
@@ -44,7 +47,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """bytes: of an entry. read, written: units."""
+    """The cost of one operation. bytes: the size of an entry. read, written: units."""
 
     bytes: int
     read: int
@@ -67,14 +70,14 @@ OPERATIONS = {
     "grant": Written(
         of=lambda _: Grant(actor=ACTOR, kind="promotion", credits=1_000, validity=12, description="Welcome"),
         rows=1,
-        # An account has 500 lots at most, the new one included.
+        # The limit is 500 lots, the new one included.
         before=lambda shape: replace(shape, lots=shape.lots - 1),
     ),
     "void": Written(of=lambda account: Void(actor=ACTOR, lot=_voidable(account), credits=5, description="Mistake")),
     "hold": Written(
         of=lambda _: PlaceHold(actor=ACTOR, feature="ai_service", quantity=10, customer=CUSTOMER),
         rows=1,
-        # 100 holds at most.
+        # The limit is 100 holds, the new one included.
         before=lambda shape: replace(shape, holds=max(0, shape.holds - 1)),
     ),
     "capture": Written(
@@ -94,7 +97,7 @@ OPERATIONS = {
             actor=ACTOR, entry=account.number - 1, charge=_charge_of_ten(account), reversed=0, customer=CUSTOMER
         ),
         rows=1,
-        # The newest, its own, and the one that granted the lot.
+        # The newest entry, the one that is reversed, and the one that granted the lot.
         entries_read=3,
         rows_read=1,
         trips=4,
@@ -103,24 +106,24 @@ OPERATIONS = {
 
 
 def _voidable(account: Account) -> int:
-    """What was bought can't be voided."""
+    """The number of a lot that can be voided, so not a purchase."""
     return next(lot.number for lot in account.lots if lot.kind != "purchase")
 
 
 def cost(operation: Written, shape: Shape) -> Cost:
-    """Of one operation on an account that has this shape."""
+    """The cost of an operation on an account of this shape."""
     account, _ = debit_of(operation.before(shape))
     sizes = []
     for _ in range(operation.entries):
-        # In a batch each debit draws on what the one before it left.
+        # Each debit of a batch draws on the credits that the previous one left.
         [entry] = apply(account, operation.of(account), catalog=catalog_of(shape.quotas), now=NOW)
         account = entry.after
         sizes.append(size(entry_to_item(replace(entry, key=key_digest(KEY)), GENESIS_HASH, bytes(SALT_BYTES))))
-    small = operation.entries + operation.rows
+    small_rows = operation.entries + operation.rows
     return Cost(
         bytes=sizes[0],
         read=operation.entries_read * ceil(sizes[0] / (4 * KILOBYTE)) + operation.rows_read,
-        written=sum(2 * ceil(each / KILOBYTE) for each in sizes) + UNITS_OF_A_SMALL_ROW * small,
+        written=sum(2 * ceil(entry_bytes / KILOBYTE) for entry_bytes in sizes) + UNITS_OF_A_SMALL_ROW * small_rows,
     )
 
 
@@ -130,5 +133,5 @@ def table() -> Iterator[str]:
     yield f"|---|---:|{'---:|' * len(COLUMNS)}"
     for name, operation in OPERATIONS.items():
         costs = (cost(operation, shape) for shape in COLUMNS.values())
-        cells = (f"{each.bytes:,} B, {each.read} + {each.written}" for each in costs)
+        cells = (f"{figure.bytes:,} B, {figure.read} + {figure.written}" for figure in costs)
         yield f"| {name} | {operation.trips} | {' | '.join(cells)} |"

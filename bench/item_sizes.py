@@ -19,7 +19,7 @@ def _value_size(typed: Mapping[str, Any]) -> int:
     if kind == "B":
         return len(value)
     if kind == "L":
-        # Three bytes of its own, and one for each element.
+        # A list takes three bytes, and one more for each element.
         return 3 + sum(1 + _value_size(element) for element in value)
     assert kind == "N"
     return ceil(len(value.strip("-")) / 2) + 1 + int(value.startswith("-"))

@@ -60,7 +60,7 @@ LATER = NOW + timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """Of one read. rows: that it returned or checked. cpu: seconds of this process. peak: bytes."""
+    """The cost of one read. rows: returned or verified. cpu: seconds of this process. peak: bytes."""
 
     rows: int
     seconds: float
@@ -70,9 +70,9 @@ class Read:
 
 
 class LargeDatabase(WholeDatabase):
-    """A database of which nothing but reads is expected once one has begun: it orders its partitions once.
+    """A database that sorts its partitions only once, at the first read. Nothing may be written after that.
 
-    calls: the operations, one after the other.
+    calls: the operations in their order.
     """
 
     answered_keys = 100
@@ -92,27 +92,27 @@ class LargeDatabase(WholeDatabase):
 
 
 def a_table() -> Table:
-    """A new one, without rows."""
+    """A new empty table."""
     return Table(client=open_dynamodb(), name=new_table(), deadline=Deadline(at=0.0))
 
 
 def open_with_credits(table: Table, account: str, credits: int) -> None:
-    """Open an account with so many credits."""
-    made = within(table, PIECE_SECONDS)
+    """Create an account with `credits` credits."""
+    bounded = within(table, PIECE_SECONDS)
     started = NOW - timedelta(days=1)
-    put_account(made, account, TERMS, PROFILE, actor="bench", catalog=first_catalog(), now=started)
+    put_account(bounded, account, TERMS, PROFILE, actor="bench", catalog=first_catalog(), now=started)
     grant = Grant(actor="bench", kind="promotion", credits=credits, validity=12)
-    append(made, account, grant, catalog=first_catalog(), now=started)
+    append(bounded, account, grant, catalog=first_catalog(), now=started)
 
 
 def fill(table: Table, account: str, debits: int) -> None:
-    """Open an account with so many debits, each of one credit."""
+    """Create an account with `debits` debits of one credit each."""
     open_with_credits(table, account, debits + MORE_CREDITS)
     write_items(table, _debited(within(table, PIECE_SECONDS), account, debits))
 
 
 def _debited(table: Table, account: str, debits: int) -> Iterator[Item]:
-    """The entries and claims of so many debits."""
+    """The entries and claims of `debits` debits."""
     tail = read_tail(table, account)
     entry, last_hash, catalog = tail.entry, tail.hash, first_catalog()
     for number in range(debits):
@@ -125,27 +125,30 @@ def _debited(table: Table, account: str, debits: int) -> Iterator[Item]:
 
 
 def calls_of(table: Table) -> list[str]:
-    """The calls that the table's client makes from now on."""
+    """A list that gets an item for each call that the table's client makes from now on."""
     calls: list[str] = []
     table.client.meta.events.register("before-call.dynamodb", lambda **_: calls.append("call"))
     return calls
 
 
 def measured(calls: list[str], read: Callable[[], int]) -> Read:
-    """Read twice: for the time, and for the memory, whose measurement takes time itself. calls: grows with each."""
+    """Measure the time of a first read and the memory of a second one, because measuring memory takes time.
+
+    calls: a list that grows with each call to the database.
+    """
     before = len(calls)
     began, cpu = time.perf_counter(), time.process_time()
     rows = read()
-    cpu, seconds, made = time.process_time() - cpu, time.perf_counter() - began, len(calls) - before
+    cpu, seconds, call_count = time.process_time() - cpu, time.perf_counter() - began, len(calls) - before
     tracemalloc.start()
     read()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return Read(rows=rows, seconds=seconds, cpu=cpu, calls=made, peak=peak)
+    return Read(rows=rows, seconds=seconds, cpu=cpu, calls=call_count, peak=peak)
 
 
 def reads_history(table: Table, account: str, accept: str, limit: int | None) -> Callable[[], int]:
-    """A read of an account's history by the route. It returns the number of lines."""
+    """A function that reads an account's history through the API and returns the number of lines."""
     os.environ["TABLE_NAME"] = table.name
     secrets = Versions(versions_of("cursor secret"))
     deps = replace(wiring.build(from_environment()), table=table, clock=lambda: LATER, cursor_secrets=lambda _: secrets)
@@ -161,7 +164,7 @@ def reads_history(table: Table, account: str, accept: str, limit: int | None) ->
         with silenced():
             response = handler(event, Context(remaining=25_000))  # type: ignore[arg-type]
         assert response["statusCode"] == OK, response
-        # A file has a line of names, and one that says that it isn't complete.
+        # A file also has a line of column names, and a last line if it isn't complete.
         complete = "Next-Cursor" not in response["headers"]
         return limit or response["body"].count("\n") - 1 - (not complete)
 
@@ -169,7 +172,7 @@ def reads_history(table: Table, account: str, accept: str, limit: int | None) ->
 
 
 def debits(table: Table, account: str) -> Callable[[], int]:
-    """Debits of an account, one after another. It returns their number."""
+    """A function that debits an account DEBITS times and returns that number."""
 
     def debit() -> int:
         for _ in range(DEBITS):
@@ -189,7 +192,7 @@ def debits(table: Table, account: str) -> Callable[[], int]:
 
 
 def verifies(table: Table, page_rows: int = PAGE_ROWS) -> Callable[[], int]:
-    """A whole pass over the table. It returns the number of rows."""
+    """A function that verifies the whole table and returns the number of rows."""
 
     def read() -> int:
         findings: list[Any] = []
@@ -214,12 +217,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, nargs="*", default=LINES)
     parser.add_argument("--rows", type=int, nargs="*", default=ROWS)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with dynamodb_local("bench-reading") as cloud:
         os.environ.update(environment_at(cloud.url))
         print("| read | stored | rows read | ms a row | CPU ms a row | calls | peak KB |")
         print("|---|---:|---:|---:|---:|---:|---:|")
-        for lines in asked.lines:
+        for lines in options.lines:
             table = a_table()
             fill(table, "acme", lines)
             calls = calls_of(table)
@@ -228,7 +231,7 @@ def main() -> None:
             _print("page of a history", f"{lines:,} lines", measured(calls, page))
             _print("history as CSV", f"{lines:,} lines", measured(calls, file))
             _print("debit", f"{lines:,} lines", measured(calls, debits(table, "acme")))
-        for rows in asked.rows:
+        for rows in options.rows:
             database = LargeDatabase()
             table = WholeTable(database).table
             for number in range(max(1, rows // (2 * DEBITS_OF_AN_ACCOUNT))):

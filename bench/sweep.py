@@ -35,17 +35,17 @@ from prepaid.use_cases.sweeping import PIECE_SECONDS, SweepContext, sweep
 
 LOTS = (1_000, 10_000)
 PEAKS = (*LOTS, 30_000)
-# As functions/expiry_sweep has it.
+# The same value as in functions/expiry_sweep.
 ACCOUNTS_AT_ONCE = 8
 RUN_SECONDS = 880
-# Assumed, of DynamoDB in the same region: a transaction takes longer, a Query less.
+# The assumed duration of a call to DynamoDB in the same region. A transaction takes longer, a Query less.
 CALL_SECONDS = 0.010
 GRANTED_AT = NOW - timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """Of one run. cpu: seconds of this process."""
+    """The cost of one run. cpu: seconds of this process."""
 
     seconds: float
     cpu: float
@@ -80,7 +80,7 @@ def filled(lots: int) -> Table:
 
 
 def measure(lots: int, at_once: int) -> Swept:
-    """One run over so many lots."""
+    """Measure one run over `lots` expired lots."""
     table = filled(lots)
     calls: list[int] = []
     table.client.meta.events.register("before-call.dynamodb", lambda **_: calls.append(1))
@@ -91,7 +91,7 @@ def measure(lots: int, at_once: int) -> Swept:
 
 
 def peak_of(lots: int) -> int:
-    """The most bytes of Python's objects at any time of a run over so many lots."""
+    """The peak memory, in bytes, of Python's objects in one run over `lots` expired lots."""
     table = filled(lots)
     tracemalloc.start()
     run(table, lots, ACCOUNTS_AT_ONCE)
@@ -101,7 +101,7 @@ def peak_of(lots: int) -> int:
 
 
 def run(table: Table, lots: int, at_once: int) -> None:
-    """Record all of them in one run, as the function does."""
+    """Record the ends of all lots in one run, as the function does."""
     with ThreadPoolExecutor(at_once) as pool:
         swept = sweep(
             SweepContext(
@@ -121,7 +121,7 @@ def _fail(row: due.DueRow, error: Exception) -> None:
 
 
 def in_one_run(cpu_of_a_lot: float, calls_of_a_lot: float) -> int:
-    """Lots in 15 minutes on one core, whichever ends first: its time, or the threads' waiting."""
+    """The lots that one run of 15 minutes can record, limited by one core or by the threads' waiting for DynamoDB."""
     waiting = calls_of_a_lot * CALL_SECONDS / ACCOUNTS_AT_ONCE
     return int(RUN_SECONDS / max(cpu_of_a_lot, waiting))
 
@@ -131,25 +131,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lots", type=int, nargs="*", default=LOTS)
     parser.add_argument("--peak", type=int, nargs="*", default=PEAKS)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with dynamodb_local("bench-sweep") as cloud:
         os.environ.update(environment_at(cloud.url))
-        if asked.lots:
+        if options.lots:
             print("| lots | at once | lots/s | calls a lot | CPU ms a lot | lots in a run on AWS, computed |")
             print("|---:|---:|---:|---:|---:|---:|")
-        for lots in asked.lots:
+        for lots in options.lots:
             for at_once in (1, ACCOUNTS_AT_ONCE):
-                ran = measure(lots, at_once)
-                cpu, calls = ran.cpu / lots, ran.calls / lots
+                result = measure(lots, at_once)
+                cpu, calls = result.cpu / lots, result.calls / lots
                 computed = in_one_run(cpu, calls * (ACCOUNTS_AT_ONCE / at_once))
                 print(
-                    f"| {lots:,} | {at_once} | {lots / ran.seconds:,.0f} | {calls:.2f} | {cpu * 1000:.2f} | "
+                    f"| {lots:,} | {at_once} | {lots / result.seconds:,.0f} | {calls:.2f} | {cpu * 1000:.2f} | "
                     f"{computed:,} |",
                     flush=True,
                 )
-        if asked.peak:
+        if options.peak:
             print(f"\n| lots, {ACCOUNTS_AT_ONCE} accounts at once | peak KB |\n|---:|---:|")
-        for lots in asked.peak:
+        for lots in options.peak:
             print(f"| {lots:,} | {peak_of(lots) / 1024:,.0f} |", flush=True)
 
 

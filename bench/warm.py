@@ -39,7 +39,7 @@ BODY = {"feature": "sticker", "description": "Sticker, square", "customer": "cus
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """Processor seconds of one request. whole: all of it. own: without the calls of the database's client."""
+    """Processor seconds of one request. whole: all of them. own: those outside the database's client."""
 
     whole: float
     own: float
@@ -47,7 +47,7 @@ class Warm:
 
 
 class TimedClient:
-    """boto3's client, which adds up the processor time of its calls."""
+    """A client of boto3 that adds up the processor time of its calls."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -86,14 +86,14 @@ def events() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
 
 
 def measured(handler: Any, client: TimedClient, make: Callable[[], dict[str, Any]], requests: int) -> Warm:
-    """Answer so many requests of a kind."""
-    made = [make() for _ in range(requests)]
+    """Measure `requests` requests of one kind."""
+    events = [make() for _ in range(requests)]
     context = Context()
     client.seconds, client.calls = 0.0, 0
     began = time.process_time()
-    answers = [handler(event, context) for event in made]
+    responses = [handler(event, context) for event in events]
     whole = time.process_time() - began
-    assert all(answer["statusCode"] in (200, 201) for answer in answers), answers[0]
+    assert all(response["statusCode"] in (200, 201) for response in responses), responses[0]
     return Warm(whole / requests, (whole - client.seconds) / requests, client.calls / requests)
 
 
@@ -113,9 +113,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with dynamodb_local("bench-warm") as cloud, Path(os.devnull).open("w") as nowhere:
-        # Each request writes its line of the log, as in AWS.
+        # Each request writes a log line, as in AWS.
         logger.registered_handler.setStream(nowhere)  # type: ignore[attr-defined]
         os.environ.update(environment_at(cloud.url))
         table = a_table()
@@ -127,11 +127,11 @@ def main() -> None:
         )
         handler = serve((CONSUME, SHOW), deps)
         rounds: dict[str, list[tuple[Warm, float]]] = {}
-        for _ in range(asked.rounds):
-            call = bare(table, asked.requests)
+        for _ in range(options.rounds):
+            call = bare(table, options.requests)
             for name, make in events():
                 measured(handler, client, make, 1)
-                rounds.setdefault(name, []).append((measured(handler, client, make, asked.requests), call))
+                rounds.setdefault(name, []).append((measured(handler, client, make, options.requests), call))
     print("| request | calls | CPU ms | of it the product's own | own, in calls of a bare GetItem |")
     print("|---|---:|---:|---:|---:|")
     for name, figures in rounds.items():

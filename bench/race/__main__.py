@@ -38,7 +38,7 @@ LOG = STATE / "log" / "bench" / "callers.log"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much to measure. accounts: what stands for 1,000. seconds: of one turn."""
+    """How much to measure. accounts: the number in the cases of 1,000 accounts. seconds: the length of one turn."""
 
     rounds: int
     seconds: float
@@ -75,11 +75,11 @@ class Entrant:
             self.close()
             raise
 
-    def do(self, what: str, **arguments: Any) -> dict[str, Any]:
+    def do(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Send a command and wait for its result. Raises LocalStackError when the process has ended."""
         assert self._process.stdin
         with contextlib.suppress(BrokenPipeError):
-            print(json.dumps({"do": what, **arguments}), file=self._process.stdin, flush=True)
+            print(json.dumps({"do": command, **arguments}), file=self._process.stdin, flush=True)
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Entrant:
 
 
 def _import_path(contender: Contender) -> tuple[str, ...]:
-    """Only the project's own contenders see its packages."""
+    """The import path of a contender's process. Only contenders without a tool see the project's packages."""
     return (str(ROOT),) if contender.tool else (str(ROOT), str(ROOT / "layers/prepaid"))
 
 
@@ -111,7 +111,7 @@ def calibrate() -> float:
 
 
 def enter(stack: contextlib.ExitStack, effort: Effort) -> tuple[list[Entrant], dict[str, str]]:
-    """Those that take part, ready to start, and the reason of each that doesn't."""
+    """The contenders that take part, ready to start, and the reasons why the others don't."""
     running: dict[Callable[[], Any], Engine] = {}
     entrants, absent = [], dict(ABSENT)
     for contender in CONTENDERS:
@@ -135,9 +135,9 @@ def enter(stack: contextlib.ExitStack, effort: Effort) -> tuple[list[Entrant], d
 
 
 def take_turn(entrant: Entrant, number: int, callers: int, accounts: int, seconds: float) -> Turn:
-    """One contender, one case, one round."""
+    """Measure one contender in one case and round."""
     before, cpu = calibrate(), entrant.engine.cpu_seconds()
-    ran = entrant.do("run", callers=callers, accounts=accounts, seconds=seconds)
+    figures = entrant.do("run", callers=callers, accounts=accounts, seconds=seconds)
     after = entrant.engine.cpu_seconds()
     return Turn(
         contender=entrant.contender.name,
@@ -147,21 +147,22 @@ def take_turn(entrant: Entrant, number: int, callers: int, accounts: int, second
         engine_cpu=None if cpu is None or after is None else after - cpu,
         calibrations=(before, calibrate()),
         **{
-            name: ran[name] for name in ("debits", "seconds", "p50", "p99", "fewest", "cpu", "units", "errors", "spent")
+            name: figures[name]
+            for name in ("debits", "seconds", "p50", "p99", "fewest", "cpu", "units", "errors", "spent")
         },
     )
 
 
 def race(effort: Effort) -> dict[str, Any]:
-    """All turns of all rounds, and what the check of repeated keys found."""
+    """Run all turns of all rounds, and check repeated keys. Returns the result as JSON has it."""
     LOG.unlink(missing_ok=True)
     turns: list[Turn] = []
     with contextlib.ExitStack() as stack:
         entrants, absent = enter(stack, effort)
         for number in range(effort.rounds):
-            for callers, asked in CASES:
-                accounts = 1 if asked == 1 else effort.accounts
-                # The order turns around with each round, so that nobody is always first.
+            for callers, case_accounts in CASES:
+                accounts = 1 if case_accounts == 1 else effort.accounts
+                # Each round reverses the order, so that no contender is always first.
                 order = entrants if number % 2 == 0 else entrants[::-1]
                 turns += [take_turn(entrant, number, callers, accounts, effort.seconds) for entrant in order]
             print(f"round {number + 1} of {effort.rounds} is done", file=sys.stderr, flush=True)
@@ -177,7 +178,7 @@ def race(effort: Effort) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program. Returns its exit code: 1 when a contender took another sum than it answered."""
+    """Run the program. Returns the exit code: 1 if a contender took another number of credits than it reported."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.race", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -185,15 +186,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="renew docs/performance.md and its picture")
     parser.add_argument("--from", dest="earlier", type=Path, help="print the result of an earlier run")
     parser.add_argument("--into", type=Path, default=RESULT, help="where the result is kept")
-    asked = parser.parse_args(arguments)
-    if asked.earlier:
-        result = json.loads(asked.earlier.read_text("utf-8"))
+    options = parser.parse_args(arguments)
+    if options.earlier:
+        result = json.loads(options.earlier.read_text("utf-8"))
     else:
-        result = race(QUICK if asked.quick else FULL)
-        asked.into.parent.mkdir(parents=True, exist_ok=True)
-        asked.into.write_text(json.dumps(result, indent=1), "utf-8")
+        result = race(QUICK if options.quick else FULL)
+        options.into.parent.mkdir(parents=True, exist_ok=True)
+        options.into.write_text(json.dumps(result, indent=1), "utf-8")
     print(report.text(result))
-    if asked.write:
+    if options.write:
         report.write(result)
     return 1 if report.inexact(result) else 0
 

@@ -23,11 +23,11 @@ HOT = "hot"
 
 
 class Field:
-    """A contender's callers and accounts. The hot account is one more, so that it is as old in each round."""
+    """A contender's callers and accounts. Cases with one account use an additional one, HOT, in every round."""
 
     def __init__(self, way: Any, where: str) -> None:
-        place = way.prepare(where)
-        self.callers = [way.Caller(place) for _ in range(MOST_CALLERS)]
+        database = way.prepare(where)
+        self.callers = [way.Caller(database) for _ in range(MOST_CALLERS)]
         self.accounts: list[str] = []
 
     def open(self, accounts: int) -> dict[str, Any]:
@@ -35,15 +35,15 @@ class Field:
         self.accounts = [f"account-{number}" for number in range(accounts)]
         with ThreadPoolExecutor(OPENERS) as pool:
 
-            def some(number: int) -> None:
+            def open_share(number: int) -> None:
                 for name in [HOT, *self.accounts][number::OPENERS]:
                     self.callers[number].open(name)
 
-            list(pool.map(some, range(OPENERS)))
+            list(pool.map(open_share, range(OPENERS)))
         return {}
 
     def run(self, callers: int, accounts: int, seconds: float) -> dict[str, Any]:
-        """Debit for so long from so many callers, account by account in turn; then compare what is gone."""
+        """Debit from `callers` callers for `seconds`, each account in turn. Returns the figures of a Turn."""
         names = [HOT] if accounts == 1 else self.accounts
         before, units = self._spent(names), self._units()
         latencies: list[list[float]] = [[] for _ in range(callers)]
@@ -66,14 +66,14 @@ class Field:
         elapsed = _together(callers, work, seconds, stop)
         cpu = time.process_time() - cpu
         written = self._units() - units
-        done = sorted(took for mine in latencies for took in mine)
-        each = [len(mine) for mine in latencies]
+        durations = sorted(latency for caller_latencies in latencies for latency in caller_latencies)
+        debits_by_caller = [len(caller_latencies) for caller_latencies in latencies]
         return {
-            "debits": len(done),
+            "debits": len(durations),
             "seconds": elapsed,
-            "p50": statistics.median(done) if done else 0.0,
-            "p99": done[int(len(done) * 0.99)] if done else 0.0,
-            "fewest": min(each) / statistics.mean(each) if done else 0.0,
+            "p50": statistics.median(durations) if durations else 0.0,
+            "p99": durations[int(len(durations) * 0.99)] if durations else 0.0,
+            "fewest": min(debits_by_caller) / statistics.mean(debits_by_caller) if durations else 0.0,
             "cpu": cpu,
             "units": written,
             "errors": errors,
@@ -81,13 +81,13 @@ class Field:
         }
 
     def check(self) -> dict[str, Any]:
-        """Callers that send the same keys at the same time, then again one after another."""
+        """Send the same keys from several callers at the same time, then once more one after another."""
         before = self._spent([HOT])
         keys = [uuid4().hex for _ in range(RETRIED)]
 
         def work(number: int) -> None:
             for key in keys:
-                # A contender may refuse the second of two requests that meet. It must not take another credit.
+                # A contender may refuse the second of two concurrent requests, but must not take another credit.
                 with contextlib.suppress(Exception):
                     self.callers[number].debit(HOT, key)
 
@@ -105,7 +105,7 @@ class Field:
 def _together(
     callers: int, work: Callable[[int], None], seconds: float = 0.0, stop: threading.Event | None = None
 ) -> float:
-    """Start all at once, tell them to stop after so many seconds, and wait for all. Returns the seconds it took."""
+    """Start all callers at once, set `stop` after `seconds`, and wait for all. Returns the seconds it took."""
     start = threading.Barrier(callers + 1)
 
     def begin(number: int) -> None:
@@ -126,7 +126,7 @@ def _together(
 
 
 def main() -> None:
-    """Obey until standard input ends."""
+    """Run commands until standard input ends."""
     way, where = sys.argv[1:]
     field = Field(import_module(f"bench.race.ways.{way}"), where)
     print(json.dumps({"ready": True}), flush=True)

@@ -1,4 +1,4 @@
-"""Who takes part, and who can't."""
+"""The contenders of the race, and those that can't take part."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -9,7 +9,7 @@ from bench.race import engines
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A way to debit. way: its module in bench.race.ways. tool: its environment, the project's own without one.
+    """A way to debit. way: its module in bench.race.ways. tool: its environment; None for the project's own.
 
     lots, line: whether it has lots, and a ledger's line for each debit. compiled: whether its installation compiles.
     """

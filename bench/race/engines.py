@@ -23,7 +23,7 @@ AS_NOBODY = "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534
 POSTGRESQL_SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "256MB",
-    # Each commit is on the disk before it is answered, as by default.
+    # The default: PostgreSQL confirms a commit only once it is on the disk.
     "synchronous_commit": "on",
     "checkpoint_timeout": "30min",
     "max_wal_size": "4GB",
@@ -39,7 +39,7 @@ class Engine:
         self.program, self.where, self.env = program, where, env or {}
 
     def cpu_seconds(self) -> float | None:
-        """Processor time of its processes so far; None where the system doesn't tell."""
+        """The processor time of its processes so far; None on systems without /proc."""
         return _cpu_of(self.program.supervisor.pid) if Path("/proc/self/task").exists() else None
 
 
@@ -90,7 +90,7 @@ def redis() -> Iterator[Engine]:
 
 
 def _as_user(folder: Path) -> list[str | Path]:
-    """What a command starts with, so that it doesn't run as root; the folder becomes that user's."""
+    """The start of a command line that runs a program as a user other than root, who then owns the folder."""
     if os.getuid() != 0:
         return []
     for path in (folder, *folder.rglob("*")):
@@ -99,7 +99,7 @@ def _as_user(folder: Path) -> list[str | Path]:
 
 
 def _public(program: Path) -> bool:
-    """Whether every user may run it."""
+    """Whether every user may run the program."""
     return all(path.stat().st_mode & 0o001 for path in (program.resolve(), *program.resolve().parents))
 
 
@@ -114,7 +114,7 @@ def _wait_until_ready(log: Path, words: str, program: Program) -> None:
 
 
 def _cpu_of(process: int) -> float:
-    """CPU seconds of a process and of those that it has started."""
+    """CPU seconds of a process and of its children."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()

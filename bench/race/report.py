@@ -15,7 +15,7 @@ PICTURE = ROOT / "docs/pictures/bench.svg"
 BASELINE = "Prepaid"
 HEADER = "| | lots | debits/s | slowest to fastest round | ratio | p50 ms | p99 ms | CPU ms | write units | exact |"
 RULE = "|---|---|---:|---:|---:|---:|---:|---:|---:|---|"
-# Of the picture, in pixels.
+# Sizes in the picture, in pixels.
 WIDTH, BAR, GAP, LEFT, RIGHT, TOP = 760, 16, 6, 260, 70, 52
 DATABASES: Mapping[object, str] = {
     engines.dynamodb: "DynamoDB Local",
@@ -33,17 +33,17 @@ def turns_of(result: Mapping[str, Any]) -> list[Turn]:
 
 def cases(result: Mapping[str, Any]) -> dict[tuple[int, int], list[Row]]:
     """The rows of each case, by callers and accounts."""
-    sorted_out: dict[tuple[int, int], list[Turn]] = {}
+    turns_by_case: dict[tuple[int, int], list[Turn]] = {}
     for turn in turns_of(result):
-        sorted_out.setdefault((turn.callers, turn.accounts), []).append(turn)
-    return {case: rows(turns, BASELINE) for case, turns in sorted_out.items()}
+        turns_by_case.setdefault((turn.callers, turn.accounts), []).append(turn)
+    return {case: rows(turns, BASELINE) for case, turns in turns_by_case.items()}
 
 
 def inexact(result: Mapping[str, Any]) -> list[str]:
-    """Those whose credits differ from their answers, or that spent a repeated key twice."""
-    wrong = {turn.contender for turn in turns_of(result) if not turn.exact}
-    wrong |= {name for name, check in result["keys"].items() if check["spent"] != check["keys"]}
-    return sorted(wrong)
+    """The contenders that took another number of credits than they reported, or took two for a repeated key."""
+    names = {turn.contender for turn in turns_of(result) if not turn.exact}
+    names |= {name for name, check in result["keys"].items() if check["spent"] != check["keys"]}
+    return sorted(names)
 
 
 def text(result: Mapping[str, Any]) -> str:
@@ -59,12 +59,12 @@ def _lines(result: Mapping[str, Any]) -> Iterator[str]:
         "slowest tenth."
     )
     lots = {contender.name: "yes" if contender.lots else "no" for contender in CONTENDERS}
-    for (callers, accounts), made in cases(result).items():
+    for (callers, accounts), case_rows in cases(result).items():
         yield ""
         yield f"**{_case(callers, accounts)}**"
         yield ""
         yield from (HEADER, RULE)
-        for row in made:
+        for row in case_rows:
             yield _table_row(row, lots.get(row.contender, ""))
     yield ""
     for name, check in result["keys"].items():
@@ -102,12 +102,12 @@ def renewed(document: str, tables: str) -> str:
 
 def drawing(result: Mapping[str, Any]) -> str:
     """Bars of debits a second, as SVG: readable on a white page and on a dark one."""
-    shown = {case: made for case, made in cases(result).items() if case in SHOWN} or cases(result)
+    shown = {case: case_rows for case, case_rows in cases(result).items() if case in SHOWN} or cases(result)
     parts, y = [], TOP
-    for (callers, accounts), made in shown.items():
+    for (callers, accounts), case_rows in shown.items():
         parts.append(f'<text x="10" y="{y}" class="case">{_case(callers, accounts)}, debits a second</text>')
         y += GAP + 4
-        bars, y = _bars(made, y)
+        bars, y = _bars(case_rows, y)
         parts += bars
         y += TOP - 14
     style = (
@@ -124,10 +124,11 @@ def drawing(result: Mapping[str, Any]) -> str:
     )
 
 
-def _bars(made: Sequence[Row], y: int) -> tuple[list[str], int]:
-    most, databases = max(row.rate for row in made) or 1.0, {each.name: DATABASES[each.engine] for each in CONTENDERS}
+def _bars(case_rows: Sequence[Row], y: int) -> tuple[list[str], int]:
+    most = max(row.rate for row in case_rows) or 1.0
+    databases = {contender.name: DATABASES[contender.engine] for contender in CONTENDERS}
     parts = []
-    for row in made:
+    for row in case_rows:
         length = max(1, round((WIDTH - LEFT - RIGHT) * row.rate / most))
         on = f" on {databases[row.contender]}" if row.contender in databases else ""
         kind = "own" if row.contender == BASELINE else "bar"

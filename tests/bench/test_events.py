@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.events import DOCUMENT, Kept, Round, lines, post_anew, posts_a_second, renewed, speed
+from bench.events import DOCUMENT, KeepAlive, Round, lines, post_anew, posts_a_second, renewed, speed
 
 
 def test_a_speed_is_from_the_first_moment_to_the_last() -> None:
@@ -31,6 +31,6 @@ def test_the_document_has_room_for_the_events() -> None:
     assert renewed(changed, "| another table |") == changed
 
 
-@pytest.mark.parametrize("send", [post_anew, Kept()], ids=["anew", "kept"])
+@pytest.mark.parametrize("send", [post_anew, KeepAlive()], ids=["anew", "kept"])
 def test_each_way_to_post_is_accepted(send: Callable[[str], int]) -> None:
     assert posts_a_second(send, posts=3) > 0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.growth import SHAPES, Shape, catalog_of, debit_of, grown
+from bench.growth import SHAPES, Shape, catalog_of, debit_of, growth_of
 from bench.item_sizes import KILOBYTE
 from prepaid.core.calendar import milliseconds
 from prepaid.core.ledger import apply
@@ -12,7 +12,7 @@ from prepaid.core.ledger import apply
 
 @pytest.mark.parametrize("lots", [1, 12, 60])
 def test_a_debit_does_not_grow_with_history(lots: int) -> None:
-    short, long, longest = (grown(Shape(lots=lots, history=entries)) for entries in (1_000, 100_000, 1_000_000_000))
+    short, long, longest = (growth_of(Shape(lots=lots, history=entries)) for entries in (1_000, 100_000, 1_000_000_000))
 
     assert (short.read, short.written) == (long.read, long.written) == (longest.read, longest.written)
     # Only the digits of the entries' numbers.
@@ -20,11 +20,11 @@ def test_a_debit_does_not_grow_with_history(lots: int) -> None:
 
 
 def test_twelve_lots_two_quotas_and_a_hold_fit_one_kilobyte() -> None:
-    assert grown(Shape(lots=12, holds=1, quotas=2)).entry <= KILOBYTE
+    assert growth_of(Shape(lots=12, holds=1, quotas=2)).entry <= KILOBYTE
 
 
 def test_a_lot_adds_the_same_few_bytes_however_many_there_are() -> None:
-    few, sixty, most = (grown(Shape(lots=lots)).entry for lots in (1, 60, 500))
+    few, sixty, most = (growth_of(Shape(lots=lots)).entry for lots in (1, 60, 500))
 
     assert (sixty - few) / 59 <= 34
     assert (most - few) / 499 <= 34
@@ -38,14 +38,14 @@ def test_five_hundred_lots_take_little_more_than_half_of_rows() -> None:
         for lot in account.lots
     ]
 
-    entry = grown(Shape(lots=500)).entry
+    entry = growth_of(Shape(lots=500)).entry
 
     assert entry <= 0.56 * len(json.dumps(rows, separators=(",", ":")))
     assert entry < 16_000
 
 
 def test_a_lost_race_is_one_page_of_reads_at_most() -> None:
-    one, sixty, most = (grown(Shape(lots=lots)).looked for lots in (1, 60, 500))
+    one, sixty, most = (growth_of(Shape(lots=lots)).read_after_a_race for lots in (1, 60, 500))
 
     assert (one, sixty) == (12, 55)
     # A megabyte, the most that a Query returns.
