@@ -5,7 +5,7 @@ from bench.race.ways.units import Units
 
 
 def prepare(_where: str) -> str:
-    """A new table. Its endpoint is in AWS's environment variables."""
+    """Create a table. The endpoint is in AWS's environment variables."""
     return new_table()
 
 

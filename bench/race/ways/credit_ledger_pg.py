@@ -29,7 +29,7 @@ def _engine(where: str) -> Any:
 
 
 def prepare(where: str) -> str:
-    """The tables."""
+    """Create the tables."""
     with _engine(where).begin() as connection:
         connection.execute(text(SCHEMA))
     return where
@@ -42,14 +42,14 @@ class Caller:
         self._engine = _engine(where)
 
     def open(self, account: str) -> None:
-        """An account with credits to spend."""
+        """Create an account with credits to spend."""
         metering.grant(account, CREDITS, idempotency_key="topup", engine=self._engine)
 
     def debit(self, account: str, key: str) -> None:
-        """One credit."""
+        """Take one credit."""
         if not metering.decrement(account, 1, idempotency_key=key, engine=self._engine).ok:
             raise RuntimeError("refused")
 
     def spent(self, account: str) -> int:
-        """Credits gone."""
+        """The credits taken so far."""
         return CREDITS - int(metering.balance(account, engine=self._engine))

@@ -8,7 +8,7 @@ CREDITS = 1_000_000
 
 
 def prepare(where: str) -> str:
-    """Nothing to create."""
+    """Create nothing."""
     return where
 
 
@@ -19,13 +19,13 @@ class Caller:
         self._client: Any = Client.from_url(where)
 
     def open(self, account: str) -> None:
-        """An account with credits to spend."""
+        """Create an account with credits to spend."""
         self._client.top_up(account, CREDITS, idempotency_key="topup")
 
     def debit(self, account: str, key: str) -> None:
-        """One credit."""
+        """Take one credit."""
         self._client.try_consume(account, 1, idempotency_key=key)
 
     def spent(self, account: str) -> int:
-        """Credits gone."""
+        """The credits taken so far."""
         return CREDITS - int(self._client.get_state(account).available)

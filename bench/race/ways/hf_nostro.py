@@ -37,7 +37,7 @@ class Caller:
         return self._accounts[name]
 
     def open(self, account: str) -> None:
-        """An account with three lots."""
+        """Create an account with three lots."""
         for number in range(LOTS):
             self._ledger.credit(
                 self._account(account),
@@ -48,10 +48,10 @@ class Caller:
             )
 
     def debit(self, account: str, key: str) -> None:
-        """One credit."""
+        """Take one credit."""
         self._ledger.debit(self._account(account), self._one, category="sticker", idempotency_key=key)
 
     def spent(self, account: str) -> int:
-        """Credits gone."""
+        """The credits taken so far."""
         balance = self._ledger.balance(self._account(account)).balance
         return LOTS * CREDITS - int(str(balance))

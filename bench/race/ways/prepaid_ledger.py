@@ -11,7 +11,7 @@ CREDITS, LOTS = 1_000_000, 3
 
 
 def prepare(_where: str) -> str:
-    """A new table. Its endpoint is in AWS's environment variables."""
+    """Create a table. The endpoint is in AWS's environment variables."""
     return new_table()
 
 
@@ -23,7 +23,7 @@ class Caller(Ours):
         self.units = Units(self.client)
 
     def open(self, account: str) -> None:
-        """An account with three lots."""
+        """Create an account with three lots."""
         super().open(account)
         for number in range(1, LOTS):
             append(
@@ -36,5 +36,5 @@ class Caller(Ours):
             )
 
     def spent(self, account: str) -> int:
-        """Credits gone."""
+        """The credits taken so far."""
         return LOTS * CREDITS - read_tail(self.table, account).entry.after.available

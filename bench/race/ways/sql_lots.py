@@ -12,7 +12,7 @@ PREPARE_AT = 0
 
 
 def prepare(where: str) -> str:
-    """The tables and the function."""
+    """Create the tables and the function."""
     with psycopg.connect(where) as connection:
         connection.execute(SCHEMA.read_text("utf-8"))
     return where
@@ -25,14 +25,14 @@ class Caller:
         self._connection: Any = psycopg.connect(where, autocommit=True, prepare_threshold=PREPARE_AT)
 
     def open(self, account: str) -> None:
-        """An account with three lots."""
+        """Create an account with three lots."""
         self._connection.execute("SELECT lots.open(%s, %s, %s)", (account, LOTS, CREDITS))
 
     def debit(self, account: str, key: str) -> None:
-        """One credit."""
+        """Take one credit."""
         self._connection.execute("SELECT lots.debit(%s, %s, 1)", (account, key)).fetchone()
 
     def spent(self, account: str) -> int:
-        """Credits gone."""
+        """The credits taken so far."""
         query = "SELECT sum(remaining) FROM lots.lot WHERE account = %s"
         return LOTS * CREDITS - int(self._connection.execute(query, (account,)).fetchone()[0])

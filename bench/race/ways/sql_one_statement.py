@@ -24,7 +24,7 @@ SELECT %(account)s, %(key)s, -1, available FROM spent RETURNING balance_after
 
 
 def prepare(where: str) -> str:
-    """The tables."""
+    """Create the tables."""
     with psycopg.connect(where) as connection:
         connection.execute(SCHEMA)
     return where
@@ -37,11 +37,11 @@ class Caller:
         self._connection: Any = psycopg.connect(where, autocommit=True, prepare_threshold=0)
 
     def open(self, account: str) -> None:
-        """An account with credits to spend."""
+        """Create an account with credits to spend."""
         self._connection.execute("INSERT INTO plain.account VALUES (%s, %s)", (account, CREDITS))
 
     def debit(self, account: str, key: str) -> None:
-        """One credit. The line's primary key undoes the whole statement of a retry."""
+        """Take one credit. In a retry, the line's primary key makes the whole statement fail."""
         try:
             self._connection.execute(DEBIT, {"account": account, "key": key}).fetchone()
         except psycopg.errors.UniqueViolation:
@@ -49,6 +49,6 @@ class Caller:
             self._connection.execute(query, (account, key)).fetchone()
 
     def spent(self, account: str) -> int:
-        """Credits gone."""
+        """The credits taken so far."""
         query = "SELECT available FROM plain.account WHERE id = %s"
         return CREDITS - int(self._connection.execute(query, (account,)).fetchone()[0])

@@ -27,5 +27,5 @@ class Units:
 
 
 def _units(arguments: dict[str, Any]) -> int:
-    """Units of one write outside a transaction. An update's item stays below a kilobyte in every way here."""
+    """The write units of one write outside a transaction. An updated item stays below a kilobyte in every way here."""
     return ceil(size(arguments["Item"]) / KILOBYTE) if "Item" in arguments else 1

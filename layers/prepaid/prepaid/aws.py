@@ -25,8 +25,8 @@ FOR_MESSAGES = TWO_ATTEMPTS.merge(Config(read_timeout=3))
 def open_dynamodb() -> "DynamoDBClient":
     """A client that sends each call at most twice.
 
-    A resent transaction has the same token, so a lost response is recovered. store/dynamodb.py makes all further retries,
-    because it knows the deadline and the failures that botocore doesn't retry.
+    A resent transaction has the same token, so a lost response is recovered. store/dynamodb.py makes all further
+    retries, because it knows the deadline and the failures that botocore doesn't retry.
     """
     return boto3.client("dynamodb", config=FOR_REQUESTS)
 
