@@ -45,8 +45,8 @@ def tour(addresses: Addresses) -> str:
     """Shell commands for a tour of the service."""
     base = '"$API/v1/accounts/' + addresses.demo_account
     service, shop = '-H "Authorization: Bearer $SERVICE"', '-H "Authorization: Bearer $STOREFRONT"'
-    session = f"""{base}/manager-sessions" {shop} {sent()}'{{"code": "{addresses.manager_code}"}}'"""
-    purchase = f"""{base}/purchases" {shop} -H "Manager-Session: $SESSION" {sent()}'{{"pack": "credits-100"}}'"""
+    session = f"""{base}/manager-sessions" {shop} {post_args()}'{{"code": "{addresses.manager_code}"}}'"""
+    purchase = f"""{base}/purchases" {shop} -H "Manager-Session: $SESSION" {post_args()}'{{"pack": "credits-100"}}'"""
     pay = f'"{addresses.stripe_url}/_control/sessions/${{PAGE##*/}}/pay"'
     return "\n".join(
         (
@@ -58,14 +58,14 @@ def tour(addresses: Addresses) -> str:
             f'PAGE=$(curl -sS {purchase} | {member("checkout_url")}); echo "$PAGE"',
             f"curl -sS -X POST -o /dev/null -w 'paid: %{{http_code}}\\n' {pay}; sleep 5",
             f'curl -sS {base}/balance" {service}; echo',
-            f"""curl -sS {base}/consumptions" {service} {sent()}'{{"feature": "sticker"}}'; echo""",
+            f"""curl -sS {base}/consumptions" {service} {post_args()}'{{"feature": "sticker"}}'; echo""",
             f'curl -sS {base}/history" {service}; echo',
         )
     )
 
 
-def sent() -> str:
-    """The headers of a POST. A key takes effect once, permanently: pasted again, the line gets its first response."""
+def post_args() -> str:
+    """curl's options for a POST with a body. Its key is fixed, so pasting the line again returns the first response."""
     return f"""-H "Idempotency-Key: tour-{uuid4()}" -H 'Content-Type: application/json' -d """
 
 

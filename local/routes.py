@@ -37,7 +37,7 @@ def resolve(value: Any, names: Mapping[str, str]) -> Any:  # noqa: PLR0911 - one
         case {"Ref": name}:
             return names[name]
         case {"Fn::Sub": str(text)}:
-            return re.sub(r"\$\{([^}]+)\}", lambda found: names[found[1]], text)
+            return re.sub(r"\$\{([^}]+)\}", lambda match: names[match[1]], text)
         case {"Fn::If": [condition, yes, no]}:
             return resolve(yes if conditions_of(names)[condition] else no, names)
         case {"Fn::Split": [separator, text]}:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.__main__ import alive, sent
+from local.__main__ import alive, post_args
 from local.processes import LocalStackError, require_space
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_a_zombie_is_not_alive() -> None:
 
 
 def test_each_line_of_the_tour_has_a_key_of_its_own() -> None:
-    keys = {re.search(r"Idempotency-Key: (\S+)\"", sent())[1] for _ in range(100)}  # type: ignore[index]
+    keys = {re.search(r"Idempotency-Key: (\S+)\"", post_args())[1] for _ in range(100)}  # type: ignore[index]
 
     assert len(keys) == 100
 

@@ -42,7 +42,7 @@ class Unavailable(PrepaidError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickling, because job queues pass errors between processes."""
-        return _again, (type(self), self.args[0], self.may_have_happened, self.key, self.code, self.retry_after)
+        return _rebuilt, (type(self), self.args[0], self.may_have_happened, self.key, self.code, self.retry_after)
 
     def __str__(self) -> str:
         happened = "It may have happened" if self.may_have_happened else "Nothing happened"
@@ -298,7 +298,7 @@ def refusal(status: int, problem: Mapping[str, Any], retry_after: float | None =
     return error_class(status, problem, retry_after)
 
 
-def _again(
+def _rebuilt(
     kind: type[Unavailable],
     reason: str,
     happened: bool,

@@ -106,7 +106,9 @@ def exchange[T](call: Call[T], service: Service) -> Steps[T]:
         token: str | None = None
         try:
             token = yield NeedToken(refused_token, give_up_at)
-            outcome = yield Send(_request(call, service.url, token), _left(call.attempt_seconds, give_up_at, service))
+            outcome = yield Send(
+                _request(call, service.url, token), _remaining(call.attempt_seconds, give_up_at, service)
+            )
             return _read(call, outcome)
         except Unauthorized as error:
             renewable = isinstance(service.credentials, ClientCredentials)
@@ -136,7 +138,7 @@ def request_token(credentials: ClientCredentials, service: Service, give_up_at: 
     while True:
         asked_at = service.clock()
         try:
-            outcome = yield Send(request, _left(TOKEN_SECONDS, give_up_at, service))
+            outcome = yield Send(request, _remaining(TOKEN_SECONDS, give_up_at, service))
             return service.token_cache.keep(_token_response(outcome), asked_at)
         except Unavailable as error:
             pause = _pause(attempt, error.retry_after, service.random)
@@ -223,7 +225,7 @@ def _with_key(error: Unavailable, call: Call[Any], *, happened: bool) -> Unavail
     )
 
 
-def _left(seconds: float, give_up_at: float, service: Service) -> float:
+def _remaining(seconds: float, give_up_at: float, service: Service) -> float:
     return max(0.0, min(seconds, give_up_at - service.clock()))
 
 

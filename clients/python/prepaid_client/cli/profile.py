@@ -55,8 +55,8 @@ class Profile:
 
 def path_of(environment: Mapping[str, str]) -> Path:
     """The path of the file: PREPAID_PROFILE, or in the user's configuration folder."""
-    if chosen := environment.get("PREPAID_PROFILE"):
-        return Path(chosen)
+    if path := environment.get("PREPAID_PROFILE"):
+        return Path(path)
     home = environment.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()
     return Path(home) / "prepaid" / "profile.json"
 
