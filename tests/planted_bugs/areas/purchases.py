@@ -126,19 +126,19 @@ PURCHASES = (
         "_carry_out",
         """
         if was_granted:
-            return has_written, "confirm"
+            return _Attempt("confirm", changed)
         """,
         """
         if was_granted:
-            return has_written, "done"
+            return _Attempt("done", changed)
         """,
         ("store/test_money_back",),
     ),
     Bug(
         "a refund that the ledger overtook is dropped",
         "_carry_out",
-        'return has_written, "ledger_moved"',
-        'return has_written, "done"',
+        'return _Attempt("overtaken", changed)',
+        'return _Attempt("done", changed)',
         ("store/test_money_back",),
     ),
     Bug(
@@ -157,7 +157,7 @@ PURCHASES = (
     ),
     Bug(
         "what doesn't fit is granted",
-        "_decide",
+        "_apply",
         "if purchase is None or status is None or differences:",
         "if purchase is None or status is None:",
         ("test_purchases", "test_recording"),
@@ -198,10 +198,10 @@ PURCHASES = (
     ),
     Bug(
         "an abandoned page is quarantined",
-        "_decide",
+        "_apply",
         """
-        if not _moved_money(purchase, status):
-            return False, False, "ignored"
+        if not has_moved_money(purchase, status):
+            return _Attempt("ignored")
         """,
         "",
         ("test_shared_stripe_account",),

@@ -223,6 +223,11 @@ def is_page_of(purchase: Purchase | None, status: PaymentStatus) -> bool:
     return purchase.session == status.session
 
 
+def has_moved_money(purchase: Purchase | None, status: PaymentStatus | None) -> bool:
+    """Whether money or credits moved. If not, a status that matches no record is only an abandoned page."""
+    return status is None or status.progress == "paid" or (purchase is not None and purchase.granted)
+
+
 def as_paid_unmatched(purchase: Purchase, status: PaymentStatus, now: datetime) -> Purchase | None:
     """The purchase marked paid when its payment doesn't match its record; None when nothing changes.
 

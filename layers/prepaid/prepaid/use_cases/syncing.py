@@ -19,6 +19,7 @@ from prepaid.core.purchase import (
     Purchase,
     Step,
     as_paid_unmatched,
+    has_moved_money,
     is_page_of,
     mismatches,
     needs_revocation,
@@ -63,7 +64,7 @@ from prepaid.store.purchases import (
 )
 from prepaid.store.reconciliation import pending_check_put
 
-# Pay, refund, dispute: a record is at most a few steps behind its payment.
+# Pay, refund, dispute: a record is at most a few steps behind its payment. After more, its status is fetched again.
 MAX_STEPS = 4
 # Entries are dated in whole milliseconds.
 INSTANT = timedelta(milliseconds=1)
@@ -73,18 +74,26 @@ RECONCILIATION = "reconciliation"
 # quarantined: for the first time. A payment that is already in quarantine is unchanged.
 Outcome = Literal["changed", "unchanged", "ignored", "quarantined"]
 # Why a sync starts again from the record:
-#   other_purchase  the session now names another purchase: sync that one
-#   record_changed  another event changed the purchase after it was read
-#   ledger_moved    the account may have spent from an expired lot after its remainder was read
-#   confirm         credits were revoked or restored: if the refund or dispute changed again before that write, its
-#                   event found nothing to do and won't be resent, so fetch the status once more after the write
-#   many_steps      more steps than a payment can be ahead: fetch its status again rather than trust this one further
-Again = Literal["other_purchase", "record_changed", "ledger_moved", "confirm", "many_steps"]
-# How one attempt ends, which reads the record, fetches the status and decides.
-Ending = Literal["done", "ignored", "quarantined"] | Again
+#   other_purchase  the session names another purchase: sync that one
+#   overtaken       our write lost to a newer record or a newer ledger entry
+#   confirm         the money may have moved again before our write; that event then found nothing to do and won't be
+#                   resent, so fetch the status once more after the write
+Again = Literal["other_purchase", "overtaken", "confirm"]
 # Why a status can't be carried out; it is quarantined under this name. payment: it already paid for another purchase.
 # unknown_account: the purchase's account was never opened.
 Obstacle = Literal["payment", "unknown_account"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """How one attempt at a sync ended.
+
+    changed: whether it wrote the purchase. reported: whether it quarantined something for the first time.
+    """
+
+    ending: Literal["done", "ignored", "quarantined"] | Again
+    changed: bool = False
+    reported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,48 +154,37 @@ def sync_purchase(
         owner = _find_owner(sync, ref, purchase, status)
         if owner is None:
             return "ignored"
-        ending: Ending
-        if owner != ref:
-            ref, ending = owner, "other_purchase"
-        else:
-            has_written, is_new, ending = _decide(sync, ref, purchase, status, reason)
-            changed, reported = changed or has_written, reported or is_new
-        match ending:
-            case "ignored":
-                return "ignored"
+        attempt = _apply(sync, ref, purchase, status, reason) if owner == ref else _Attempt("other_purchase")
+        changed, reported = changed or attempt.changed, reported or attempt.reported
+        match attempt.ending:
             case "done":
                 return "changed" if changed else "unchanged"
             case "quarantined":
                 return "quarantined" if reported else "unchanged"
-            case "record_changed" | "ledger_moved":
+            case "ignored":
+                return "ignored"
+            case "overtaken":
                 # With a pause, because somebody else is writing.
                 continue
-            case "other_purchase" | "confirm" | "many_steps":
+            case "other_purchase" | "confirm":
                 # Without a pause.
-                tries = attempts(sync.table.deadline)
+                ref, tries = owner, attempts(sync.table.deadline)
     raise Busy
 
 
-def _decide(
+def _apply(
     sync: Sync, ref: PurchaseRef, purchase: Purchase | None, status: PaymentStatus | None, reason: str
-) -> tuple[bool, bool, Ending]:
-    """Write what the status means for the purchase, or quarantine it. Returns whether the purchase changed, whether
-    something is newly quarantined, and the ending. Raises Busy."""
+) -> _Attempt:
+    """Write what the status means for the purchase, or quarantine it. Raises Busy."""
     differences = mismatches(purchase, status)
     # Without a purchase or a status, `differences` is never empty. The first two conditions are for the type checker.
     if purchase is None or status is None or differences:
-        if not _moved_money(purchase, status):
-            return False, False, "ignored"
+        if not has_moved_money(purchase, status):
+            return _Attempt("ignored")
         # The quarantine row first: if the process dies in between, a retry finds the purchase still unmarked.
-        is_new = _quarantine(sync, Misfit(ref=ref, mismatches=differences, status=status), reason)
-        return False, is_new, "quarantined" if _mark_paid(sync, purchase, status) else "record_changed"
-    has_written, ending = _carry_out(sync, purchase, status)
-    match ending:
-        case "payment" | "unknown_account":
-            is_new = _quarantine(sync, Misfit(ref=ref, mismatches=(ending,), status=status), reason)
-            return has_written, is_new, "quarantined"
-        case _:
-            return has_written, False, ending
+        reported = _quarantine(sync, Misfit(ref=ref, mismatches=differences, status=status), reason)
+        return _Attempt("quarantined" if _mark_paid(sync, purchase, status) else "overtaken", reported=reported)
+    return _carry_out(sync, ref, purchase, status, reason)
 
 
 def _fetch_status(sync: Sync, ref: PurchaseRef, session: str, *, failed: bool) -> PaymentStatus | None:
@@ -256,56 +254,51 @@ def _read(table: Table, ref: PurchaseRef | None) -> Purchase | None:
     return read_purchase(table, ref.account, ref.purchase) if ref and ref.account and ref.purchase else None
 
 
-def _moved_money(purchase: Purchase | None, status: PaymentStatus | None) -> bool:
-    """Whether money or credits moved. If not, a status that matches no record is only an abandoned page."""
-    return status is None or status.progress == "paid" or (purchase is not None and purchase.granted)
-
-
-def _carry_out(
-    sync: Sync, purchase: Purchase, status: PaymentStatus
-) -> tuple[bool, Literal["done"] | Obstacle | Again]:
-    """Write step after step towards one payment status. Returns whether anything was written, and the ending.
-
-    Raises Busy.
-    """
-    table, now, has_written = sync.table, sync.now, False
+def _carry_out(sync: Sync, ref: PurchaseRef, purchase: Purchase, status: PaymentStatus, reason: str) -> _Attempt:
+    """Write step after step towards one payment status. Raises Busy."""
+    changed = False
     for _ in range(MAX_STEPS):
-        expired_unspent = (
-            _find_expired_unspent(table, purchase, sync.catalog(), now)
-            if needs_revocation(purchase, status)
-            else NOTHING_EXPIRED
-        )
-        step = next_step(purchase, status, now, expired_unspent=expired_unspent.credits)
+        expired_unspent = _find_expired_unspent(sync, purchase, status)
+        step = next_step(purchase, status, sync.now, expired_unspent=expired_unspent.credits)
         if step is None:
-            return has_written, "done"
+            return _Attempt("done", changed)
         was_granted = purchase.granted
-        try:
-            updated = _write_step(table, purchase, step, expired_unspent, sync.catalog(), now)
-        except AccountNotFound:
-            # A retry doesn't help: an operator must open the account.
-            return has_written, "unknown_account"
-        except ConditionFailed as failed:
-            payment_used = PAYMENT in failed.existing and PURCHASE not in failed.existing
-            return has_written, "payment" if payment_used else "record_changed"
-        if updated is None:
-            return has_written, "ledger_moved"
-        purchase, has_written = updated, True
+        written = _write_step(sync, purchase, step, expired_unspent)
+        if written == "overtaken":
+            return _Attempt("overtaken", changed)
+        if not isinstance(written, Purchase):
+            # A retry doesn't help: an operator must decide.
+            reported = _quarantine(sync, Misfit(ref=ref, mismatches=(written,), status=status), reason)
+            return _Attempt("quarantined", changed, reported)
+        purchase, changed = written, True
         if was_granted:
-            return has_written, "confirm"
-    return has_written, "many_steps"
+            return _Attempt("confirm", changed)
+    return _Attempt("confirm", changed)
 
 
 def _write_step(
-    table: Table, before: Purchase, step: Step, expired_unspent: "_ExpiredUnspent", catalog: Catalog, now: datetime
-) -> Purchase | None:
+    sync: Sync, before: Purchase, step: Step, expired_unspent: "_ExpiredUnspent"
+) -> Purchase | Literal["overtaken"] | Obstacle:
+    """Write one step. Returns the purchase as written, or why it wasn't. Raises Busy."""
+    try:
+        return _commit_step(sync, before, step, expired_unspent) or "overtaken"
+    except AccountNotFound:
+        return "unknown_account"
+    except ConditionFailed as failed:
+        return "payment" if PAYMENT in failed.existing and PURCHASE not in failed.existing else "overtaken"
+
+
+def _commit_step(sync: Sync, before: Purchase, step: Step, expired_unspent: "_ExpiredUnspent") -> Purchase | None:
     """Write one step: the purchase's new state and its entry, all or none. None when the ledger moved on.
 
     Raises ConditionFailed naming PURCHASE or PAYMENT, AccountNotFound, Busy.
     """
+    table, now = sync.table, sync.now
     if step.operation is None:
         save_purchase(table, step.purchase)
         return step.purchase
-    for draft in drafts(table, before.account, step.operation, catalog=catalog, now=now, tail=expired_unspent.tail):
+    tail = expired_unspent.tail
+    for draft in drafts(table, before.account, step.operation, catalog=sync.catalog(), now=now, tail=tail):
         if isinstance(step.operation, Revoke) and _is_outdated(expired_unspent, draft, before):
             return None
         after = with_result(step, draft.entries[-1])
@@ -336,12 +329,18 @@ class _ExpiredUnspent:
 NOTHING_EXPIRED = _ExpiredUnspent(credits=0, tail=None)
 
 
-def _find_expired_unspent(table: Table, purchase: Purchase, catalog: Catalog, now: datetime) -> _ExpiredUnspent:
-    """One read, plus a search for each expired lot and each hold of it. Raises AccountNotFound, Busy."""
+def _find_expired_unspent(sync: Sync, purchase: Purchase, status: PaymentStatus) -> _ExpiredUnspent:
+    """What a revocation can't take back: one read, plus a search for each expired lot and each hold of it.
+
+    Raises AccountNotFound, Busy.
+    """
+    if not needs_revocation(purchase, status):
+        return NOTHING_EXPIRED
+    table, now = sync.table, sync.now
     tail = read_tail(table, purchase.account)
     # Lapses that no entry records yet. The revocation records them first.
     _, settling = settle(
-        tail.entry.after, catalog=catalog_at_least(table, catalog, tail.entry.catalog_version), now=now
+        tail.entry.after, catalog=catalog_at_least(table, sync.catalog(), tail.entry.catalog_version), now=now
     )
     credits = 0
     for lot in purchase.lots:
