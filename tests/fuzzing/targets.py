@@ -21,9 +21,10 @@ from pydantic import BaseModel
 from prepaid.api.accounts import AccountPatch, AccountRequest
 from prepaid.api.catalogs import CatalogRequest
 from prepaid.api.consumptions import ConsumptionRequest
-from prepaid.api.csv_lines import COLUMNS, csv_line
 from prepaid.api.grants import GrantRequest, VoidRequest
+from prepaid.api.histories import COLUMNS
 from prepaid.api.http.bodies import body_of
+from prepaid.api.http.csv_lines import csv_line
 from prepaid.api.http.cursors import read_cursor, sign_cursor
 from prepaid.api.http.problems import CursorInvalid, Malformed, TooLarge
 from prepaid.api.http.requests import Request, request_from

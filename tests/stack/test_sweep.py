@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prepaid.api.csv_lines import COLUMNS
+from prepaid.api.histories import COLUMNS
 from tests.support.account_life import DETAILS, SWEEP_SECONDS, Bought, Expired
 from tests.support.api import HISTORY
 from tests.support.history_csv import read_file

@@ -5,7 +5,7 @@ import io
 from dataclasses import dataclass
 from typing import Any
 
-from prepaid.api.csv_lines import COLUMNS
+from prepaid.api.histories import COLUMNS
 
 
 @dataclass(frozen=True)

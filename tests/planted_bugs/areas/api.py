@@ -180,7 +180,7 @@ API = (
     ),
     Bug(
         "a day's history begins a line late",
-        "entry_range",
+        "numbers_between",
         "first = earlier.number + 1 if earlier else 1",
         "first = earlier.number + 2 if earlier else 1",
         ("functions/test_reading",),

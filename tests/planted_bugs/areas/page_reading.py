@@ -19,9 +19,9 @@ PAGE_READING = (
     ),
     Bug(
         "lines that move nothing are listed",
-        "read_between",
-        "shown is None or shown(entry)",
-        "True",
+        "searching:search",
+        "page.entries if shown is None else tuple(filter(shown, page.entries))",
+        "page.entries",
         ("test_lines_that_move_nothing_are_left_out_of_the_list",),
     ),
     Bug(
@@ -33,9 +33,9 @@ PAGE_READING = (
     ),
     Bug(
         "the next page of lines repeats the last line",
-        "read_between",
-        "before = entry_page.before or first",
-        "before = entry_page.before + 1 if entry_page.before else first",
+        "searching:search",
+        "before = page.before or first",
+        "before = page.before + 1 if page.before else first",
         ("test_pages_together_hold_every_line_once",),
     ),
     Bug(

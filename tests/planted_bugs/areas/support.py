@@ -103,7 +103,7 @@ SUPPORT = (
     ),
     Bug(
         "a day begins in UTC",
-        "before_bound",
+        "_last_before",
         "day_start(bound, account.terms.time_zone)",
         'day_start(bound, "UTC")',
         ("test_history_filters",),

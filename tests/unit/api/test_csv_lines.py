@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from prepaid.api.csv_lines import csv_line
+from prepaid.api.http.csv_lines import csv_line
 
 # What a spreadsheet may drop in front of a formula, and how a formula starts.
 DROPPED = re.compile(

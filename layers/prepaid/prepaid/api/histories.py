@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from typing import Any, Literal, TypedDict, get_args
 
 from prepaid.api.entries import DrawAnswer, draw_answer
@@ -16,20 +15,39 @@ from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, DEADLINE_SECONDS, NO_ACCOUNT, Answer, Header, Parameter, Route
 from prepaid.api.http.texts import check_text
 from prepaid.api.http.times import Time, parse_day_or_bound
-from prepaid.core.account import Account
-from prepaid.core.calendar import day_start, rfc3339
+from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Entry, EntryType, LotDraw, Source
-from prepaid.core.errors import Busy, InvalidRequest
+from prepaid.core.errors import InvalidRequest
 from prepaid.core.ids import hold_id
 from prepaid.deps import Deps, with_earlier_deadline
 from prepaid.store.dynamodb import Table
-from prepaid.store.ledger import PAGE_ENTRIES, find_entry_at, read_entries, read_tail
 from prepaid.store.secrets import Versions
+from prepaid.use_cases.searching import Filters, entry_range, read_page, search
 
 CSV = "text/csv"
 # JSON is also the response to a request that accepts neither.
 MEDIA_TYPES = ("application/json", CSV)
 LISTING = "history"
+# The columns of a file.
+COLUMNS = (
+    "entry",
+    "at",
+    "type",
+    "credits",
+    "quota",
+    "owed",
+    "feature",
+    "quantity",
+    "description",
+    "customer",
+    "reference",
+    "source",
+    "balance_after",
+    "quota_remaining",
+    "lot",
+    "purchase",
+    "actor",
+)
 # The placeholder for erased texts in a file.
 ERASED_CELL = "erased"
 FILTERS = frozenset({"type", "feature", "source", "customer", "reference", "from", "to"})
@@ -39,8 +57,6 @@ MAX_LINES = 10_000
 MAX_FILE_BYTES = 6_000_000
 # The deadline of a file; ten thousand lines take about three seconds.
 FILE_SECONDS = 20.0
-# When few entries match, a page ends after this many reads and returns a cursor to continue.
-MAX_READS = 5
 
 
 class QuotaChange(TypedDict):
@@ -95,34 +111,6 @@ class HistoryAnswer(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """Conditions on an entry; None matches any. since: inclusive; until: exclusive; a day of the account's zone begins
-    at its first instant.
-    """
-
-    type: str | None
-    feature: str | None
-    source: str | None
-    since: date | datetime | None
-    until: date | datetime | None
-    customer: str | None = None
-    reference: str | None = None
-
-    @property
-    def selective(self) -> bool:
-        """Whether entries within the dates may not match."""
-        return bool(self.type or self.feature or self.source or self.customer or self.reference)
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPage:
-    """Matching entries, and the number below which the next page starts; None if no further entry can match."""
-
-    entries: tuple[Entry, ...]
-    before: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A validated request. raw_filters: as they were sent, because cursors are bound to them. before: see EntryPage."""
 
@@ -169,56 +157,6 @@ def _cursor(query: Query, before: int, secrets: Versions) -> str:
     return sign_cursor(str(before), LISTING, query.account_id, query.raw_filters, secrets)
 
 
-def entry_range(table: Table, account_id: str, filters: Filters, before: int | None) -> tuple[int, int]:
-    """The first and last number of the entries below `before` and within the dates. Raises AccountNotFound, Busy."""
-    newest = read_tail(table, account_id).entry
-    last, first = newest.number if before is None else min(before - 1, newest.number), 1
-    if filters.until is not None:
-        # Dates never decrease as numbers increase, so dates become bounds on numbers.
-        until = find_entry_at(table, account_id, newest, before_bound(filters.until, newest.after))
-        last = min(last, until.number if until else 0)
-    if filters.since is not None:
-        earlier = find_entry_at(table, account_id, newest, before_bound(filters.since, newest.after))
-        first = earlier.number + 1 if earlier else 1
-    return first, last
-
-
-def before_bound(bound: date | datetime, account: Account) -> datetime:
-    """The last instant before a bound."""
-    at = bound if isinstance(bound, datetime) else day_start(bound, account.terms.time_zone)
-    return at - timedelta(milliseconds=1)
-
-
-def read_page(table: Table, account_id: str, filters: Filters, first: int, last: int, limit: int) -> EntryPage:
-    """At most `limit` matching entries with numbers `last` down to `first`. Raises Busy."""
-    selective = filters.selective
-    # With filters, read larger pages, because most entries won't match.
-    read_size = PAGE_ENTRIES if selective else limit
-    matching: list[Entry] = []
-    for _ in range(MAX_READS):
-        # Without filters, every older entry is a match, so a full page needs no further read.
-        if last < first or (len(matching) == limit and not selective):
-            break
-        for entry in read_entries(table, account_id, first=first, last=last, limit=read_size):
-            if _matches(entry, filters):
-                if len(matching) == limit:
-                    return EntryPage(tuple(matching), last + 1)
-                matching.append(entry)
-            last = entry.number - 1
-    return EntryPage(tuple(matching), last + 1 if last >= first else None)
-
-
-def _matches(entry: Entry, filters: Filters) -> bool:
-    return (
-        filters.type in {None, entry.type}
-        and filters.feature in {None, entry.feature}
-        # The source "quota" or "credits" also matches entries paid from both.
-        and (filters.source is None or entry.source in {filters.source, "both"})
-        and filters.customer in {None, entry.customer}
-        and filters.reference in {None, entry.reference}
-    )
-
-
 def _filters(query: Mapping[str, str]) -> Filters:
     for name, allowed in (("type", get_args(EntryType)), ("source", get_args(Source))):
         if name in query and query[name] not in allowed:
@@ -252,7 +190,7 @@ def _check_text(text: str | None, field: str) -> None:
 
 def _csv_file(query: Query, deps: Deps) -> Response:
     """The CSV file. If it isn't complete, its last line and the header Next-Cursor say so."""
-    from prepaid.api.csv_lines import BYTE_ORDER_MARK, COLUMNS, csv_line  # noqa: PLC0415 - only exports use it
+    from prepaid.api.http.csv_lines import BYTE_ORDER_MARK, csv_line  # noqa: PLC0415 - only exports use it
 
     # Read the secret first: the deadline may end the file, and no secret can be read after it.
     secrets = deps.cursor_secrets(deps.table.deadline)
@@ -271,28 +209,20 @@ def _read_lines(table: Table, query: Query) -> tuple[list[str], int | None]:
     Stops at the query's limit, at MAX_FILE_BYTES and at the table's deadline. Raises AccountNotFound, and Busy if
     nothing was read before the deadline.
     """
-    from prepaid.api.csv_lines import csv_line  # noqa: PLC0415 - only exports use it
+    from prepaid.api.http.csv_lines import csv_line  # noqa: PLC0415 - only exports use it
 
-    first, last = entry_range(table, query.account_id, query.filters, query.before)
-    limit = query.limit or MAX_LINES
+    bounds = entry_range(table, query.account_id, query.filters, query.before)
     lines: list[str] = []
-    size, before = 0, last + 1
-    while before > first and len(lines) < limit:
-        page_limit = min(limit - len(lines), MAX_READS * PAGE_ENTRIES)
-        try:
-            page = read_page(table, query.account_id, query.filters, first, before - 1, page_limit)
-        except Busy:
-            if before > last:
-                raise
-            break
+    size, before = 0, None
+    for page in search(table, query.account_id, query.filters, bounds, query.limit or MAX_LINES):
         for entry in page.entries:
             line = csv_line(csv_cells(entry))
             size += len(json.dumps(line))
             if size > MAX_FILE_BYTES:
                 return lines, entry.number + 1
             lines.append(line)
-        before = page.before or first
-    return lines, before if before > first else None
+        before = page.before
+    return lines, before
 
 
 def csv_cells(entry: Entry) -> Iterator[Any]:
@@ -300,8 +230,6 @@ def csv_cells(entry: Entry) -> Iterator[Any]:
 
     If the texts were erased, the customer's cell says so. Which other texts the entry had isn't known any more.
     """
-    from prepaid.api.csv_lines import COLUMNS  # noqa: PLC0415 - only exports use it
-
     answer: Mapping[str, Any] = entry_answer(entry)
     for column in COLUMNS:
         yield ERASED_CELL if entry.erased and column == "customer" else answer[column]

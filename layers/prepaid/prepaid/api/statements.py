@@ -1,6 +1,5 @@
 """GET /v1/accounts/{account}/statements/{month}: the movements of a civil month, from opening to closing balance."""
 
-import re
 from datetime import date, datetime
 from typing import TypedDict
 
@@ -8,7 +7,7 @@ from prepaid.api.http.media_types import preferred
 from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
 from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
-from prepaid.api.http.times import FIRST_YEAR, Time
+from prepaid.api.http.times import FIRST_YEAR, MONTH, Time, read_month
 from prepaid.core.calendar import rfc3339
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.statement import Statement, is_closed
@@ -17,7 +16,6 @@ from prepaid.use_cases.reporting import read_span, statement_of_month
 
 CSV = "text/csv"
 MEDIA_TYPES = ("application/json", CSV)
-MONTH = re.compile(r"(?:19|2[0-4])[0-9]{2}-(?:0[1-9]|1[0-2])", re.ASCII)
 COLUMNS = ("month", "time_zone", "as_of", "line", "feature", "credits", "quota_units", "owed")
 # The deadline of computing a month: enough for about a hundred thousand entries. A closed month's row takes one read.
 STATEMENT_SECONDS = 12.0
@@ -97,9 +95,10 @@ def statement(request: Request, deps: Deps) -> Response:
 
 def month_from(text: str) -> date:
     """The first day of a month such as 2026-11. Raises InvalidRequest."""
-    if not MONTH.fullmatch(text):
+    month = read_month(text)
+    if month is None:
         raise InvalidRequest((("month", f"must be a year from {FIRST_YEAR} to 2499 and a month, as in 2026-11"),))
-    return date.fromisoformat(f"{text}-01")
+    return month
 
 
 def statement_answer(account_id: str, statement: Statement, now: datetime) -> StatementAnswer:
@@ -140,7 +139,7 @@ def statement_answer(account_id: str, statement: Statement, now: datetime) -> St
 
 def _csv_file(answer: StatementAnswer) -> str:
     """One line for each movement, one for each feature that was used, and two for what is owed."""
-    from prepaid.api.csv_lines import BYTE_ORDER_MARK, csv_line  # noqa: PLC0415 - only exports use it
+    from prepaid.api.http.csv_lines import BYTE_ORDER_MARK, csv_line  # noqa: PLC0415 - only exports use it
 
     head = (answer["month"], answer["time_zone"], answer["as_of"])
     lines: list[tuple[str | int | None, ...]] = []
@@ -174,7 +173,7 @@ SHOW = Route(
             required=True,
             description="The month, in the account's time zone, as in 2026-11: since the account was opened, up to the "
             "current one.",
-            schema={"type": "string", "pattern": f"^{MONTH.pattern}$"},
+            schema={"type": "string", "pattern": f"^{MONTH}$"},
         ),
     ),
     answers={200: Answer(StatementAnswer, text_type=CSV)},

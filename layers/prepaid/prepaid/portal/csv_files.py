@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from prepaid.api.csv_lines import BYTE_ORDER_MARK, csv_line
+from prepaid.api.http.csv_lines import BYTE_ORDER_MARK, csv_line
 from prepaid.api.http.responses import Response
 from prepaid.core.languages import language_file
 from prepaid.portal.languages import texts_of

@@ -1,13 +1,12 @@
 """GET /portal/history: every line of the account, filtered, page by page, or every entry as a file."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import get_args
 from urllib.parse import quote, urlencode
 
-from prepaid.api.histories import EntryPage, Filters, entry_range, read_page
 from prepaid.api.http.bodies import MAX_TEXT, SLUG
 from prepaid.api.http.problems import RouteNotFound
 from prepaid.api.http.requests import Request
@@ -15,7 +14,6 @@ from prepaid.api.http.responses import Response
 from prepaid.api.http.times import read_day
 from prepaid.core.calendar import civil, day_start, months_later
 from prepaid.core.entry import Entry, EntryType, Source
-from prepaid.core.errors import Busy
 from prepaid.core.ids import lot_number
 from prepaid.deps import Deps
 from prepaid.portal import formats
@@ -26,6 +24,7 @@ from prepaid.portal.page_routes import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
+from prepaid.use_cases.searching import EntryPage, Filters, entry_range, find_entries
 
 LINES = 50
 NAMES = ("type", "feature", "source", "customer", "reference", "from", "to")
@@ -93,42 +92,14 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
 def read_matching(table: Table, account_id: str, form: FilterForm, limit: int) -> EntryPage:
     """At most `limit` matching entries, newest first; fewer if the deadline comes first. Raises Busy."""
     bounds = entry_range(table, account_id, form.filters, form.before)
-    return read_between(table, account_id, form.filters, bounds, limit)
+    return find_entries(table, account_id, form.filters, bounds, limit)
 
 
 def read_lines(table: Table, account_id: str, form: FilterForm, limit: int) -> EntryPage:
     """Like read_matching, but without entries that move nothing, unless the filter names their type."""
     bounds = entry_range(table, account_id, form.filters, form.before)
     shown = is_shown if form.filters.type is None else None
-    return read_between(table, account_id, form.filters, bounds, limit, shown=shown)
-
-
-def read_between(
-    table: Table,
-    account_id: str,
-    filters: Filters,
-    bounds: tuple[int, int],
-    limit: int,
-    *,
-    shown: Callable[[Entry], bool] | None = None,
-) -> EntryPage:
-    """At most `limit` matching entries, newest first, with numbers in `bounds`; fewer if the deadline comes first.
-
-    shown: which of them count; None: all. Raises Busy if nothing was read before the deadline.
-    """
-    first, last = bounds
-    entries: list[Entry] = []
-    before = last + 1
-    while before > first and len(entries) < limit:
-        try:
-            entry_page = read_page(table, account_id, filters, first, before - 1, limit - len(entries))
-        except Busy:
-            if before > last:
-                raise
-            break
-        entries += (entry for entry in entry_page.entries if shown is None or shown(entry))
-        before = entry_page.before or first
-    return EntryPage(tuple(entries), before if before > first else None)
+    return find_entries(table, account_id, form.filters, bounds, limit, shown=shown)
 
 
 def _read_form(query: Mapping[str, str], zone: str) -> FilterForm:

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import date, timedelta
 
-from prepaid.api.histories import Filters
 from prepaid.api.http.problems import RouteNotFound
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.api.statements import MONTH
+from prepaid.api.http.times import read_month
 from prepaid.core.calendar import civil, month_of, months_later
 from prepaid.core.entry import Entry
 from prepaid.core.errors import InvalidRequest
@@ -17,13 +16,13 @@ from prepaid.core.statement import Statement, is_closed, opening_month
 from prepaid.deps import Deps
 from prepaid.portal import formats
 from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, Cells, csv_response, within_bytes
-from prepaid.portal.history import read_between
 from prepaid.portal.languages import texts_of
 from prepaid.portal.page_routes import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig
 from prepaid.store.dynamodb import Table
 from prepaid.use_cases.reporting import Span, span_until, statement_of_month
+from prepaid.use_cases.searching import Filters, find_entries
 
 TOP_CUSTOMERS = 10
 LINES = 50
@@ -82,12 +81,11 @@ def show(request: Request, deps: Deps, portal: PortalConfig) -> Response:
 
 def _statement(table: Table, visit: Visit, span: Span, query: Mapping[str, str]) -> Statement:
     """The statement of the month in the query, or of the current month. Raises RouteNotFound, Busy."""
-    month = query.get("month") or f"{civil(visit.now, visit.zone):%Y-%m}"
-    if not MONTH.fullmatch(month):
+    month = read_month(query.get("month") or f"{civil(visit.now, visit.zone):%Y-%m}")
+    if month is None:
         raise RouteNotFound("There is no such month.")
-    first = date.fromisoformat(f"{month}-01")
     try:
-        return statement_of_month(table, span, first, catalog=visit.catalog, now=visit.now)
+        return statement_of_month(table, span, month, catalog=visit.catalog, now=visit.now)
     except InvalidRequest:
         raise RouteNotFound("The account has no statement of that month.") from None
 
@@ -152,7 +150,7 @@ def _uses(table: Table, visit: Visit, statement: Statement, feature: str) -> tup
     filters = Filters(type=None, feature=feature, source=None, since=None, until=None)
     first = statement.last_entry - statement.entries + 1
     bounds = (first, statement.last_entry)
-    entry_page = read_between(table, visit.account.id, filters, bounds, MAX_LINES, shown=_is_use)
+    entry_page = find_entries(table, visit.account.id, filters, bounds, MAX_LINES, shown=_is_use)
     return entry_page.entries, entry_page.before is None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
 
-from prepaid.core.calendar import EPOCH, civil, day_start, earliest_month_start, month_of, months_later
+from prepaid.core.calendar import EPOCH, civil, earliest_month_start, month_of, months_later
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import Busy, InvalidRequest
@@ -19,6 +19,7 @@ from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import entries_from, find_entry_at, read_entry, read_tail
 from prepaid.store.statements import read_statements, record_statement
+from prepaid.use_cases.searching import numbers_between
 
 MILLISECOND = timedelta(milliseconds=1)
 # The most uses in one response: about a megabyte.
@@ -147,13 +148,7 @@ def use_of_span(
     """
     newest = read_tail(table, account_id).entry
     zone = newest.after.terms.time_zone
-    first, last = 1, newest.number
-    if until is not None:
-        end = find_entry_at(table, account_id, newest, _instant(until, zone) - MILLISECOND)
-        last = end.number if end else 0
-    if since is not None:
-        earlier = find_entry_at(table, account_id, newest, _instant(since, zone) - MILLISECOND)
-        first = earlier.number + 1 if earlier else 1
+    first, last = numbers_between(table, newest, since, until)
     periods: list[PeriodOfUse] = []
     progress = _Progress()
     try:
@@ -181,7 +176,3 @@ class _Progress:
         for entry in entries:
             self.count, self.at = self.count + 1, entry.at
             yield entry
-
-
-def _instant(bound: date | datetime, zone: str) -> datetime:
-    return bound if isinstance(bound, datetime) else day_start(bound, zone)

@@ -25,6 +25,8 @@ FIRST_YEAR, LAST_YEAR = 1900, 2500
 # Compiled on first use: most requests contain no time.
 RFC3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+# Not the last year, so that no zone or next month overflows.
+MONTH = r"(?:19|2[0-4])[0-9]{2}-(?:0[1-9]|1[0-2])"
 # A fraction finer than a millisecond. datetime drops digits after the sixth, so the text decides.
 FINER = r"\.[0-9]{3}[0-9]*[1-9]"
 
@@ -81,3 +83,8 @@ def read_day(text: str) -> date | None:
         return None
     # Far enough from the limits of datetime that no zone overflows.
     return day if day and FIRST_YEAR <= day.year <= LAST_YEAR else None
+
+
+def read_month(text: str) -> date | None:
+    """The first day of the month in `text`, as 2026-06; None for anything else."""
+    return date.fromisoformat(f"{text}-01") if re.fullmatch(MONTH, text) else None

@@ -1,4 +1,4 @@
-"""Lines of the history's CSV file (RFC 4180). No cell is a formula, whether `,`, `;` or tab separates the cells."""
+"""Lines of CSV files (RFC 4180). No cell is a formula, whether `,`, `;` or tab separates the cells."""
 
 import csv
 import io
@@ -9,27 +9,8 @@ from prepaid.api.http.texts import INVISIBLE
 
 # Without it, Excel reads UTF-8 as another encoding.
 BYTE_ORDER_MARK = "\ufeff"
-COLUMNS = (
-    "entry",
-    "at",
-    "type",
-    "credits",
-    "quota",
-    "owed",
-    "feature",
-    "quantity",
-    "description",
-    "customer",
-    "reference",
-    "source",
-    "balance_after",
-    "quota_remaining",
-    "lot",
-    "purchase",
-    "actor",
-)
-# The first four start a formula (https://owasp.org/www-community/attacks/CSV_Injection). In East Asian versions of
-# Excel, their full-width and small forms do too.
+# The first four start a formula (https://owasp.org/www-community/attacks/CSV_Injection), and so do, in East Asian
+# versions of Excel, their full-width and small forms.
 FORMULA_STARTS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 # The characters that end a cell in a program that doesn't separate by comma, even within our quotes.
 CELL_ENDS = r";\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029"
