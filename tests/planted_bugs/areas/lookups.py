@@ -154,8 +154,8 @@ LOOKUPS = (
     Bug(
         "the list of accounts shows expired credits",
         "use_cases:_listed",
-        "account, _ = settle(entry.after, catalog=catalog_at_least(table, catalog, entry.catalog_version), now=now)",
-        "account = entry.after",
+        "account_now(table, entry, catalog=catalog, now=now).account",
+        "entry.after",
         ("functions/test_account_list",),
     ),
     Bug(

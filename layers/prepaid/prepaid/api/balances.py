@@ -10,10 +10,9 @@ from prepaid.core.account import Account, Status, quota_limits, quotas_remaining
 from prepaid.core.calendar import rfc3339
 from prepaid.core.catalog import Catalog
 from prepaid.core.errors import InvalidRequest
-from prepaid.core.ledger import settle
 from prepaid.deps import Deps
-from prepaid.store.catalog import catalog_at_least, read_catalog_at
-from prepaid.store.ledger import find_entry_at, read_tail
+from prepaid.store.ledger import read_tail
+from prepaid.use_cases.reading import account_at, account_now
 
 
 class LotAnswer(TypedDict):
@@ -78,19 +77,16 @@ def balance(request: Request, deps: Deps) -> Response:
     if at is not None and at > request.now:
         raise InvalidRequest((("at", "must not be in the future"),))
     table = deps.table
-    tail = read_tail(table, account_id)
+    newest = read_tail(table, account_id).entry
     if at is None:
-        at, entry = request.now, tail.entry
-        current = deps.catalog(table)
-        catalog = catalog_at_least(table, current, entry.catalog_version)
+        at, found = request.now, account_now(table, newest, catalog=deps.catalog(table), now=request.now)
     else:
-        entry_at = find_entry_at(table, account_id, tail.entry, at)
-        if entry_at is None:
+        earlier = account_at(table, newest, at)
+        if earlier is None:
             raise InvalidRequest((("at", "is before the account was opened"),))
-        entry = entry_at
-        catalog = read_catalog_at(table, at, entry.catalog_version)
-    account, _ = settle(entry.after, catalog=catalog, now=at)
-    return Response(status=200, body=balance_answer(account, catalog, entry=entry.number, as_of=rfc3339(at)))
+        found = earlier
+    body = balance_answer(found.account, found.catalog, entry=found.newest.number, as_of=rfc3339(at))
+    return Response(status=200, body=body)
 
 
 def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str) -> BalanceAnswer:

@@ -14,8 +14,8 @@ from prepaid.core import ledger
 from prepaid.core.calendar import rfc3339
 from prepaid.core.ledger import Debit, Quote
 from prepaid.deps import Deps
-from prepaid.store.catalog import catalog_at_least
 from prepaid.store.ledger import read_tail
+from prepaid.use_cases.reading import account_now
 
 
 class QuoteRequest(Body):
@@ -50,9 +50,9 @@ def quote(request: Request, deps: Deps) -> Response:
     account_id = account_of(request)
     body = body_of(request, QuoteRequest)
     entry = read_tail(deps.table, account_id).entry
-    catalog = catalog_at_least(deps.table, deps.catalog(deps.table), entry.catalog_version)
+    current = account_now(deps.table, entry, catalog=deps.catalog(deps.table), now=request.now)
     debit = Debit(actor=caller_of(request).name, feature=body.feature, quantity=body.quantity)
-    quoted = ledger.quote(entry.after, debit, catalog=catalog, now=request.now)
+    quoted = ledger.quote(current.account, debit, catalog=current.catalog, now=request.now)
     return Response(status=200, body=quote_answer(account_id, debit, quoted, as_of=rfc3339(request.now)))
 
 

@@ -10,7 +10,6 @@ from prepaid.core.account import Account
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import PortalSessionEnded
-from prepaid.core.ledger import settle
 from prepaid.core.portal import PortalSession
 from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
@@ -18,11 +17,11 @@ from prepaid.portal.pages import form_token, html, session_cookie, session_token
 from prepaid.portal.rendering import render
 from prepaid.portal_config import PortalConfig
 from prepaid.store.accounts import Profile, read_profile
-from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import read_tail
 from prepaid.store.purchases import NEWEST_PURCHASE, PAGE_PURCHASES, read_purchases
 from prepaid.use_cases.entering import session_of
+from prepaid.use_cases.reading import account_now
 
 RECENT_PURCHASES = 20
 # Purchases in these states are shown however old they are: a payment may be checked by a person for a long time.
@@ -83,16 +82,15 @@ def visit_for(signed: SignedIn, deps: Deps) -> Visit:
     table, session, now = deps.table, signed.session, signed.now
     stored = read_profile(table, session.account)
     assert stored is not None, "accounts are never deleted"
-    tail = read_tail(table, session.account)
-    catalog = catalog_at_least(table, deps.catalog(table), tail.entry.catalog_version)
-    account, _ = settle(tail.entry.after, catalog=catalog, now=now)
+    newest = read_tail(table, session.account).entry
+    current = account_now(table, newest, catalog=deps.catalog(table), now=now)
     return Visit(
         token=signed.token,
         session=session,
         profile=stored.profile,
-        newest=tail.entry,
-        account=account,
-        catalog=catalog,
+        newest=newest,
+        account=current.account,
+        catalog=current.catalog,
         purchases=_purchases(table, session.account),
         now=now,
     )

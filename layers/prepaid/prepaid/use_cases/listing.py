@@ -5,11 +5,10 @@ from datetime import datetime
 
 from prepaid.core.account import Account
 from prepaid.core.catalog import Catalog
-from prepaid.core.ledger import settle
 from prepaid.store.accounts import Profile, read_account_ids, read_profiles
-from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import read_tail
+from prepaid.use_cases.reading import account_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +38,4 @@ def list_accounts(
 def _listed(table: Table, account_id: str, profile: Profile, catalog: Catalog, now: datetime) -> ListedAccount:
     entry = read_tail(table, account_id).entry
     # No expired credit is shown as available, whether or not its expiry is recorded (rule 2).
-    account, _ = settle(entry.after, catalog=catalog_at_least(table, catalog, entry.catalog_version), now=now)
-    return ListedAccount(account, profile, entry.at)
+    return ListedAccount(account_now(table, entry, catalog=catalog, now=now).account, profile, entry.at)

@@ -12,13 +12,12 @@ from prepaid.core.calendar import EPOCH, civil, earliest_month_start, month_of, 
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import Busy, InvalidRequest
-from prepaid.core.ledger import settle
 from prepaid.core.statement import Statement, is_closed, month_start, opening_month, statements_of
 from prepaid.core.usage import By, PeriodOfUse, uses_by_period
-from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import Table
 from prepaid.store.ledger import entries_from, find_entry_at, read_entry, read_tail
 from prepaid.store.statements import read_statements, record_statement
+from prepaid.use_cases.reading import account_now
 from prepaid.use_cases.searching import numbers_between
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -77,9 +76,7 @@ def statements_between(
     while missing in by_month:
         missing = months_later(missing, 1)
     if missing <= last:
-        catalog = catalog_at_least(table, catalog, tail.catalog_version)
-        # Not in the ledger yet: lots that have expired, and a quota that was renewed, since its newest entry.
-        _, unwritten = settle(tail.after, catalog=catalog, now=now)
+        unwritten = account_now(table, tail, catalog=catalog, now=now).unwritten
         number, starts_at = _beginning(table, opened, tail, missing, by_month.get(months_later(missing, -1)))
         entries = chain(entries_from(table, account_id, first=number, last=tail.number), unwritten)
         for statement in _from_entries(missing, last, starts_at, entries):

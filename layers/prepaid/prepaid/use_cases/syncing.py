@@ -13,7 +13,7 @@ from prepaid.core.account import Lot, remaining_in
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import AccountNotFound, Busy
-from prepaid.core.ledger import Grant, Revoke, settle
+from prepaid.core.ledger import Grant, Revoke
 from prepaid.core.purchase import (
     PaymentStatus,
     Purchase,
@@ -35,7 +35,6 @@ from prepaid.payments.sessions import (
     find_names_of_payment,
     find_session_of_payment,
 )
-from prepaid.store.catalog import catalog_at_least
 from prepaid.store.dynamodb import MAX_ATTEMPTS, ConditionFailed, Item, Table, attempts
 from prepaid.store.ledger import (
     Draft,
@@ -63,6 +62,7 @@ from prepaid.store.purchases import (
     save_purchase,
 )
 from prepaid.store.reconciliation import pending_check_put
+from prepaid.use_cases.reading import account_now
 
 # Pay, refund, dispute: a record is at most a few steps behind its payment. After more, its status is fetched again.
 MAX_STEPS = 4
@@ -339,9 +339,7 @@ def _find_expired_unspent(sync: Sync, purchase: Purchase, status: PaymentStatus)
     table, now = sync.table, sync.now
     tail = read_tail(table, purchase.account)
     # Lapses that no entry records yet. The revocation records them first.
-    _, settling = settle(
-        tail.entry.after, catalog=catalog_at_least(table, sync.catalog(), tail.entry.catalog_version), now=now
-    )
+    settling = account_now(table, tail.entry, catalog=sync.catalog(), now=now).unwritten
     credits = 0
     for lot in purchase.lots:
         if not _has_ended(lot, max(now, tail.entry.at)):

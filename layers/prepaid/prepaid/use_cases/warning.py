@@ -5,12 +5,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from prepaid.core.events import EXPIRY_WARNING_DAYS, event_of_expiring_lot, expiring_in
-from prepaid.core.ledger import settle
-from prepaid.store.catalog import catalog_at_least
 from prepaid.store.due import DuePlace, DueRow, next_shard, read_due, sort_key
 from prepaid.store.ledger import read_tail
 from prepaid.store.warning import WarningPass, read_warning_pass, save_warning_pass
 from prepaid.use_cases.publishing import PublishContext, Published, attempt, publish_alert
+from prepaid.use_cases.reading import account_now
 
 DAY = timedelta(days=1)
 # A lot that was granted a moment before a run may be stored a moment after it.
@@ -103,8 +102,7 @@ def _next_place(current: WarningPass, place: DuePlace) -> WarningPass:
 def _publish_warning(context: PublishContext, published: Published, row: DueRow, days: int, now: datetime) -> None:
     table = context.piece()
     entry = read_tail(table, row.account).entry
-    catalog = catalog_at_least(table, context.catalog, entry.catalog_version)
-    account, _ = settle(entry.after, catalog=catalog, now=now)
+    account = account_now(table, entry, catalog=context.catalog, now=now).account
     lot = next((lot for lot in account.lots if lot.id == row.what), None)
     if lot is None or expiring_in(lot, now) != days:
         return
