@@ -14,7 +14,6 @@ from fractions import Fraction
 from prepaid.api.http.problems import problem_response
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.core.entry import Entry
 from prepaid.core.errors import (
     AccountClosed,
     AccountFrozen,
@@ -27,7 +26,7 @@ from prepaid.core.errors import (
     SessionInvalid,
     WrongCode,
 )
-from prepaid.core.lasting import LOOK_BACK, Duration, credits_per_day, lasts
+from prepaid.core.lasting import Duration, lasts
 from prepaid.core.offers import Offer, offers_in
 from prepaid.core.purchase import Purchase
 from prepaid.deps import Deps
@@ -38,15 +37,13 @@ from prepaid.portal.pages import check_form_token, form_of, form_token, redirect
 from prepaid.portal.views import unfinished
 from prepaid.portal.visits import SignedIn, Visit, page, signed_in, visit_for, visit_of
 from prepaid.portal_config import PortalConfig
-from prepaid.store.dynamodb import Table
-from prepaid.store.ledger import read_entries, read_tail
+from prepaid.store.ledger import read_tail
 from prepaid.use_cases import buying
 from prepaid.use_cases.approving import open_session, require_session
 from prepaid.use_cases.entering import first_manager_session
+from prepaid.use_cases.reporting import recent_use
 
 NONCE_BYTES = 16
-# How many entries are read at most to estimate an account's use.
-MAX_ENTRIES = 1000
 MAX_MISSING = 1_000_000_000
 
 
@@ -216,7 +213,7 @@ def _packs(
     needed = visit.account.owed + missing
     catalog, currency = visit.catalog, visit.account.terms.currency
     covering = catalog.smallest_pack_covering(needed, currency) if needed else None
-    per_day = _credits_per_day(deps.table, visit)
+    per_day = recent_use(deps.table, visit.newest, now=visit.now)
     values = {
         "tab": "buy",
         "here": "/portal/buy",
@@ -246,20 +243,6 @@ def _choice(offer: Offer, visit: Visit, per_day: Fraction | None, *, covers: boo
         beyond=bool(per_day and usable and duration is None),
         open=unfinished(visit.purchases, offer.pack.id, visit.now),
     )
-
-
-def _credits_per_day(table: Table, visit: Visit) -> Fraction | None:
-    """The account's recent use, from its newest entries."""
-    entries: list[Entry] = []
-    # Settling may have added an entry that isn't stored.
-    last = visit.account.number
-    while last >= 1 and len(entries) < MAX_ENTRIES:
-        read = read_entries(table, visit.account.id, first=1, last=last, limit=MAX_ENTRIES - len(entries))
-        entries.extend(read)
-        if not read or read[-1].at <= visit.now - LOOK_BACK:
-            break
-        last = read[-1].number - 1
-    return credits_per_day(entries, visit.now)
 
 
 def _has_first_session(visit: Visit, deps: Deps) -> bool:

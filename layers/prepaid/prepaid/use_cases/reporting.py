@@ -1,4 +1,4 @@
-"""Reporting: statements of an account's months, and its use in any span.
+"""Reporting: statements of an account's months, its use in any span, and its recent use per day.
 
 The statement of a closed month is computed once and stored. The current month's is computed for each request.
 """
@@ -6,16 +6,18 @@ The statement of a closed month is computed once and stored. The current month's
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from itertools import chain
 
 from prepaid.core.calendar import EPOCH, civil, earliest_month_start, month_of, months_later
 from prepaid.core.catalog import Catalog
 from prepaid.core.entry import Entry
 from prepaid.core.errors import Busy, InvalidRequest
+from prepaid.core.lasting import LOOK_BACK, credits_per_day
 from prepaid.core.statement import Statement, is_closed, month_start, opening_month, statements_of
 from prepaid.core.usage import By, PeriodOfUse, uses_by_period
 from prepaid.store.dynamodb import Table
-from prepaid.store.ledger import entries_from, find_entry_at, read_entry, read_tail
+from prepaid.store.ledger import entries_from, find_entry_at, read_entries, read_entry, read_tail
 from prepaid.store.statements import read_statements, record_statement
 from prepaid.use_cases.reading import account_now
 from prepaid.use_cases.searching import numbers_between
@@ -26,6 +28,8 @@ MAX_USES = 5_000
 # If time is up within the first period: the span is too long if at least this many entries were read; with fewer, the
 # database is slow.
 LONG = 1_000
+# How many entries are read at most to estimate an account's recent use.
+MAX_RECENT = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,3 +177,19 @@ class _Progress:
         for entry in entries:
             self.count, self.at = self.count + 1, entry.at
             yield entry
+
+
+def recent_use(table: Table, newest: Entry, *, now: datetime) -> Fraction | None:
+    """The credits that an account used per day lately, by its newest entries; None if it is too new to tell.
+
+    newest: its newest entry. Raises Busy.
+    """
+    entries: list[Entry] = []
+    last = newest.number
+    while last >= 1 and len(entries) < MAX_RECENT:
+        read = read_entries(table, newest.after.id, first=1, last=last, limit=MAX_RECENT - len(entries))
+        entries.extend(read)
+        if not read or read[-1].at <= now - LOOK_BACK:
+            break
+        last = read[-1].number - 1
+    return credits_per_day(entries, now)
