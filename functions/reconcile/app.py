@@ -11,9 +11,8 @@ from prepaid.deps import Deps
 from prepaid.payments.errors import PaymentsNotConfigured, PaymentsRefused
 from prepaid.settings import from_environment
 from prepaid.store.dynamodb import Table, within
-from prepaid.store.reconciliation import is_needed
 from prepaid.telemetry import Metric, count, logger, measure_seconds
-from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, reconcile
+from prepaid.use_cases.reconciling import PIECE_SECONDS, ReconcileContext, needs_a_key, reconcile
 
 # Enough to finish the current event or purchase, to store its failure, and to end the run: seven pieces of 27 seconds
 # each, if Stripe and the database are very slow.
@@ -65,12 +64,8 @@ def run(deps: Deps, context: LambdaContext, **limits: Any) -> dict[str, Any]:
 
 
 def not_configured(table: Table) -> dict[str, Any]:
-    """The result of a run without a key at Stripe. Raises Busy.
-
-    A new stack sells nothing, so no alarm is raised. But if only `checkout` has a key, customers pay and get no
-    credits: then it counts a refusal, for the alarm.
-    """
-    if is_needed(table):
+    """The result of a run without a key at Stripe, which the alarm reports if one is needed. Raises Busy."""
+    if needs_a_key(table):
         logger.error("no key to reconcile purchases with")
         count(Metric.PAYMENT_PROVIDER_REFUSALS, 1)
     else:

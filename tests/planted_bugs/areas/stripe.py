@@ -135,15 +135,15 @@ STRIPE = (
     Bug(
         "a reconciliation without a key is quiet although purchases wait",
         "reconcile:not_configured",
-        "if is_needed(table):",
+        "if needs_a_key(table):",
         "if False:",
         ("test_payments_not_configured",),
     ),
     Bug(
         "only a purchase makes a missing key an alarm, not an earlier run",
-        "reconciliation:is_needed",
-        "return bool(checks) or read_checkpoint(table) is not None",
-        "return bool(checks)",
+        "needs_a_key",
+        "has_pending_check(table) or read_checkpoint(table) is not None",
+        "has_pending_check(table)",
         ("test_payments_not_configured",),
     ),
     Bug(

@@ -88,10 +88,9 @@ def read_pending_checks(table: Table, due: datetime, limit: int) -> tuple[Pendin
     )
 
 
-def is_needed(table: Table) -> bool:
-    """Whether a purchase was begun within PAYABLE, or a reconciliation has run before. Raises Busy."""
-    checks = query(table, keys.PENDING_CHECKS, first="0", last=keys.HIGHEST, limit=1)
-    return bool(checks) or read_checkpoint(table) is not None
+def has_pending_check(table: Table) -> bool:
+    """Whether a purchase will be compared with its payment, however late. Raises Busy."""
+    return bool(query(table, keys.PENDING_CHECKS, first="0", last=keys.HIGHEST, limit=1))
 
 
 def delete_pending_check(table: Table, pending_check: PendingCheck) -> None:

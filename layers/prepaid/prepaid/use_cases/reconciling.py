@@ -19,6 +19,7 @@ from prepaid.store.reconciliation import (
     ReconciliationCheckpoint,
     delete_failed_check,
     delete_pending_check,
+    has_pending_check,
     read_checkpoint,
     read_failed_checks,
     read_pending_checks,
@@ -118,6 +119,14 @@ def reconcile(context: ReconcileContext) -> ReconcileResult:
         behind=timedelta() if finished else context.now - until,
         until=until,
     )
+
+
+def needs_a_key(table: Table) -> bool:
+    """Whether a stack without Stripe's key must get one: a purchase was begun lately, or a reconciliation ran before.
+
+    A new stack sells nothing. But if only `checkout` has a key, customers pay and get no credits. Raises Busy.
+    """
+    return has_pending_check(table) or read_checkpoint(table) is not None
 
 
 @dataclass(frozen=True, slots=True)
