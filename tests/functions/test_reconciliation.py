@@ -7,9 +7,9 @@ import pytest
 
 from fake_stripe import lifecycle
 from fake_stripe.faults import Fault
+from prepaid.core.purchase import PAYABLE
 from prepaid.payments import checkout
 from prepaid.payments.errors import PaymentsUnavailable
-from prepaid.store.reconciliation import PAYABLE
 from tests.support.handlers import Clock, Output
 from tests.support.in_process import Service
 from tests.support.reconciliation import NOTHING, Run, available, forget_events, reviews_due

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from prepaid.core.errors import Busy, IdempotencyKeyReused, InsufficientCredits
-from prepaid.core.purchase import with_page
+from prepaid.core.purchase import PAYABLE, with_page
 from prepaid.store.customers import read_customer, save_customer
 from prepaid.store.dynamodb import ConditionFailed
 from prepaid.store.items import key_digest
@@ -19,7 +19,6 @@ from prepaid.store.purchases import (
     save_purchase,
 )
 from prepaid.store.reconciliation import (
-    PAYABLE,
     FailedCheck,
     PendingCheck,
     ReconciliationCheckpoint,

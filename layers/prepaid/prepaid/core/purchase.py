@@ -10,7 +10,7 @@ its payment has at the provider, whichever events arrive, however often and in w
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from prepaid.core.account import Lot
@@ -33,6 +33,13 @@ PurchaseState = Literal[
 ]
 Progress = Literal["awaiting_payment", "paid", "payment_failed", "session_expired"]
 
+# Stripe's payment page is open for a day, because its creation names no other time:
+# https://docs.stripe.com/payments/checkout/managing-limited-inventory
+PAGE_OPEN = timedelta(hours=24)
+# After this time a purchase can no longer be paid: two days for its page, which a retry may make almost a day after the
+# purchase; three for a boleto; the rest for weekends and holidays, because banks confirm a payment after one business
+# day: https://docs.stripe.com/payments/boleto
+PAYABLE = timedelta(days=10)
 # Who moves money back. The grant's actor is the client that began the purchase.
 ACTOR = "stripe"
 # For each progress of an unpaid session: the states it changes, and to which state. An expired purchase can become
@@ -138,6 +145,11 @@ def with_page(purchase: Purchase, session: str, checkout_url: str, now: datetime
         session=session,
         checkout_url=checkout_url,
     )
+
+
+def can_open(purchase: Purchase, now: datetime) -> bool:
+    """Whether the purchase's payment page can still be used."""
+    return purchase.state == "open" and now < purchase.created_at + PAGE_OPEN
 
 
 def with_cancellation(purchase: Purchase, key: str, now: datetime) -> Purchase:

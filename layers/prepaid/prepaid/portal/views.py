@@ -1,12 +1,9 @@
 """What the customer sees of a purchase: its state, or that its page or voucher has expired."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
-from prepaid.core.purchase import Purchase, PurchaseState
-
-# A payment page is open for a day.
-PAGE_OPEN = timedelta(hours=24)
+from prepaid.core.purchase import Purchase, PurchaseState, can_open
 
 # waiting: for the payment of a voucher. voucher_ended, page_ended: it has expired, and no event has reported that yet.
 View = Literal["waiting", "voucher_ended", "page_ended"] | PurchaseState
@@ -23,11 +20,6 @@ def view_of(purchase: Purchase, now: datetime) -> View:
         ended = purchase.voucher is not None and purchase.voucher.expires_at <= now
         return "voucher_ended" if ended else "waiting"
     return "page_ended" if purchase.state == "open" and not can_open(purchase, now) else purchase.state
-
-
-def can_open(purchase: Purchase, now: datetime) -> bool:
-    """Whether the purchase's payment page can still be used."""
-    return purchase.state == "open" and now < purchase.created_at + PAGE_OPEN
 
 
 def unfinished(purchases: tuple[Purchase, ...], pack: str, now: datetime) -> Purchase | None:

@@ -8,7 +8,7 @@ from prepaid.core.calendar import instant, milliseconds
 from prepaid.core.errors import IdempotencyKeyReused
 from prepaid.core.ids import PURCHASE_PREFIX
 from prepaid.core.manager_code import ManagerSession
-from prepaid.core.purchase import PaymentStatus, Purchase, PurchaseState, Voucher
+from prepaid.core.purchase import PAYABLE, PaymentStatus, Purchase, PurchaseState, Voucher
 from prepaid.store import keys
 from prepaid.store.dynamodb import IF_ABSENT, Item, Table, get, get_many, put, query, query_index, transact
 from prepaid.store.items import (
@@ -21,7 +21,7 @@ from prepaid.store.items import (
 )
 from prepaid.store.ledger import CLAIM
 from prepaid.store.manager_codes import MANAGER, code_unchanged, use_session_put
-from prepaid.store.reconciliation import PAYABLE, pending_check_put
+from prepaid.store.reconciliation import pending_check_put
 
 PURCHASE = "purchase"
 PAYMENT = "payment"

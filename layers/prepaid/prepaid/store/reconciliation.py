@@ -5,14 +5,11 @@ A row is deleted only after its check, so a row that is committed late is checke
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prepaid.core.calendar import instant, milliseconds
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item, Table, delete, get, put, query
-
-# After this time a purchase can no longer be paid: two days for its page, three for a boleto, the rest for holidays.
-PAYABLE = timedelta(days=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from prepaid.core.account import Account, Lot
 from prepaid.core.entry import CHARGES, Draw, Entry, LotDraw
 from prepaid.core.ids import hold_id, lot_number
-from prepaid.core.purchase import Purchase, revoked_credits, state_after
+from prepaid.core.purchase import PAYABLE, Purchase, revoked_credits, state_after
 from prepaid.core.reversing import charge_of
 from prepaid.store import keys
 from prepaid.store.due import hold_due_item, lot_due_item
@@ -28,7 +28,6 @@ from prepaid.store.items import (
     texts_differ,
 )
 from prepaid.store.purchases import purchase_from_item
-from prepaid.store.reconciliation import PAYABLE
 from prepaid.store.reversals import reversed_units_of
 from prepaid.store.verification import VerifiedUpTo, verified_up_to_from_item
 from prepaid.use_cases.verifying import auxiliary_rows

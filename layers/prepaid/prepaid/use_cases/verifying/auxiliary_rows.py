@@ -26,13 +26,13 @@ from datetime import UTC, date, datetime, timedelta
 from prepaid.core.calendar import instant
 from prepaid.core.manager_code import MAX_TRIES
 from prepaid.core.portal import LONGEST
+from prepaid.core.purchase import PAYABLE
 from prepaid.store import keys
 from prepaid.store.dynamodb import Item
 from prepaid.store.items import CHECKSUM, manager_session_request_hash
 from prepaid.store.manager_codes import KEEP_SESSIONS, pepper_of
 from prepaid.store.portal import KEEP_LINKS
 from prepaid.store.purchases import purchase_from_item
-from prepaid.store.reconciliation import PAYABLE
 from prepaid.store.secrets import FIRST_VERSION
 from prepaid.store.waiting import ROW_FORM, waiting_from_item
 from prepaid.use_cases.approving import NONCE_BYTES
