@@ -1,7 +1,11 @@
 """Pages for errors: of addresses that don't exist, of forms that are wrong, in a session and without one."""
 
+from dataclasses import replace
+
 import pytest
 
+from prepaid.portal.visits import OLDER_PAGES, RECENT_PURCHASES
+from prepaid.store.purchases import PAGE_PURCHASES, purchase_put, read_purchase
 from tests.support.browser import OWN_FORM, Browser, Form, Page
 from tests.support.gateway_events import REQUEST_ID
 from tests.support.handlers import RETURN_URL, Clock
@@ -142,7 +146,7 @@ def test_too_large_a_form_says_that_it_is_not_ours(shop: Service) -> None:
     assert "Este formulário não é desta página" in page.text
 
 
-def test_a_payment_that_is_awaited_shows_however_old_it_is(service: Service, storefront: Storefront) -> None:
+def test_a_payment_that_is_awaited_shows_among_later_ones(service: Service, storefront: Storefront) -> None:
     waiting = storefront.buy("credits-500")
     storefront.deliver_all(storefront.happen(waiting, "confirm", "pix"))
     for _ in range(130):
@@ -154,6 +158,25 @@ def test_a_payment_that_is_awaited_shows_however_old_it_is(service: Service, sto
     assert waiting.id not in [purchase["id"] for purchase in bought(service)][:100]
     assert "Aguardando o pagamento de R$\u00a0199,90 por 500 créditos." in page.text.replace("R$ ", "R$\u00a0")
     assert f"/portal/purchases/{waiting.id}" in page.html
+
+
+def test_a_view_reads_the_newest_purchases_only(service: Service, storefront: Storefront) -> None:
+    waiting = storefront.buy("credits-500")
+    storefront.deliver_all(storefront.happen(waiting, "confirm", "pix"))
+    later = storefront.sell()
+    browser = entered(service)
+    sold = read_purchase(service.table, "acme", later.id)
+    assert sold
+    for number in range(RECENT_PURCHASES + OLDER_PAGES * PAGE_PURCHASES - 1):
+        copy = purchase_put(replace(sold, id=f"pur_f{number:015x}"))["Item"]
+        service.table.client.put_item(TableName=service.table.name, Item=copy)
+
+    page = browser.open("/portal/history")
+    screen = browser.open(f"/portal/purchases/{waiting.id}")
+
+    assert page.status == 200
+    assert waiting.id not in page.html
+    assert "Aguardando o pagamento" in screen.text
 
 
 def test_a_line_says_in_words_who_asked(service: Service, storefront: Storefront) -> None:

@@ -157,6 +157,13 @@ PAGE = (
         ("test_portal_errors",),
     ),
     Bug(
+        "each view reads all that the account ever bought",
+        "visits:_purchases",
+        "for _ in range(OLDER_PAGES):",
+        "while True:",
+        ("test_portal_errors",),
+    ),
+    Bug(
         "another address has no security headers",
         "html",
         'headers={"Content-Type": "text/html; charset=utf-8", **security_headers(portal), **(headers or {})},',

@@ -24,8 +24,11 @@ from prepaid.use_cases.entering import session_of
 from prepaid.use_cases.reading import account_now
 
 RECENT_PURCHASES = 20
-# Purchases in these states are shown however old they are: a payment may be checked by a person for a long time.
+# Purchases in these states are shown although they are not recent: a person may check a payment for a long time.
 AWAITED = ("pending", "paid")
+# Each view looks for them in so many pages before the recent ones. So a view of an account that buys a lot doesn't read
+# all its purchases.
+OLDER_PAGES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,8 @@ class Visit:
     """A request with everything that all pages show. newest: the ledger's newest entry. account: the state after it,
     settled at `now`.
 
-    token: the session's. purchases: the recent ones and all whose money may still arrive, newest first.
+    token: the session's. purchases: the recent ones, and those of OLDER_PAGES before them whose money may still arrive,
+    newest first.
     """
 
     token: str
@@ -97,11 +101,13 @@ def visit_for(signed: SignedIn, deps: Deps) -> Visit:
 
 
 def _purchases(table: Table, account: str) -> tuple[Purchase, ...]:
-    """The recent purchases, and the older ones whose money may still arrive."""
+    """The recent purchases, and the somewhat older ones whose money may still arrive."""
     page = recent = read_purchases(table, account, before=NEWEST_PURCHASE, limit=RECENT_PURCHASES)
     older: list[Purchase] = []
     limit = RECENT_PURCHASES
-    while len(page) == limit:
+    for _ in range(OLDER_PAGES):
+        if len(page) < limit:
+            break
         limit = PAGE_PURCHASES
         page = read_purchases(table, account, before=page[-1].id, limit=limit)
         older += (purchase for purchase in page if purchase.state in AWAITED)
