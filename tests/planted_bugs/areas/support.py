@@ -4,6 +4,13 @@ from tests.planted_bugs.bug import Bug
 
 SUPPORT = (
     Bug(
+        "a change of the plan hides the one of the status",
+        "new_status",
+        '(entry.description or "").split(", ")',
+        '[entry.description or ""]',
+        ("unit/core/test_ledger",),
+    ),
+    Bug(
         "a closed account spends",
         "require_active",
         'if terms.status == "closed":\n    raise AccountClosed',

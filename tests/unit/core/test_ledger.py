@@ -1,5 +1,6 @@
 """Rules 2, 5, 6 and 19: expiry, grants, the lines of the ledger and its time."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from prepaid.core.account import Account, LotKind
 from prepaid.core.entry import LotDraw
 from prepaid.core.errors import InsufficientCredits, InvalidRequest, TooManyLots
-from prepaid.core.ledger import LONGEST_VALIDITY, MAX_LOTS, Grant, Operation, Settle, apply, settle
+from prepaid.core.ledger import LONGEST_VALIDITY, MAX_LOTS, Grant, Operation, Settle, apply, new_status, settle
 from tests.support.core_builders import (
     CATALOG,
     NOW,
@@ -23,6 +24,20 @@ from tests.support.core_builders import (
 )
 
 MILLISECOND = timedelta(milliseconds=1)
+
+
+# Changes of the terms
+
+
+@pytest.mark.parametrize("plan", ["trio", "none"])
+def test_a_new_status_can_be_read_from_its_entry(plan: str) -> None:
+    account = an_account(terms=some_terms(plan="trio"))
+    active = some_terms(plan=plan, time_zone="UTC")
+
+    (closed,) = apply(account, a_change_to(replace(active, status="closed")), catalog=CATALOG, now=NOW)
+    (changed,) = apply(account, a_change_to(active), catalog=CATALOG, now=NOW)
+
+    assert (new_status(closed), new_status(changed)) == ("closed", None)
 
 
 # Expiry

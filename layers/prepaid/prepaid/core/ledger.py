@@ -410,6 +410,16 @@ def _what_changed(old: Terms, new: Terms) -> str:
     )
 
 
+def new_status(entry: Entry) -> str | None:
+    """The account's status, if the entry changed it: read from the text of `_what_changed`."""
+    if entry.type == "plan_change":
+        for change in (entry.description or "").split(", "):
+            match change.split(" "):
+                case ["status", _, "to", status]:
+                    return status
+    return None
+
+
 def _expiry(validity: datetime | int, zone: str, now: datetime) -> datetime:
     if isinstance(validity, int):
         return end_of_validity(now, validity, zone)

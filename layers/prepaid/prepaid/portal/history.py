@@ -15,11 +15,12 @@ from prepaid.api.http.times import read_day
 from prepaid.core.calendar import civil, day_start, months_later
 from prepaid.core.entry import Entry, EntryType, Source
 from prepaid.core.ids import lot_number
+from prepaid.core.ledger import new_status
 from prepaid.deps import Deps
 from prepaid.portal import formats
 from prepaid.portal.csv_files import MAX_FILE_BYTES, MAX_LINES, csv_response, within_bytes
 from prepaid.portal.languages import texts_of
-from prepaid.portal.lines import asked_by, earlier_lines, is_shown, line_name, lot_draws, new_status
+from prepaid.portal.lines import asked_by, earlier_lines, is_shown, line_name, lot_draws
 from prepaid.portal.page_routes import PageRoute
 from prepaid.portal.visits import Visit, page, visit_of
 from prepaid.portal_config import PortalConfig

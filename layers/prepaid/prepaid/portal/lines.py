@@ -1,11 +1,7 @@
 """The parts of an entry that its line in the history shows."""
 
-import re
-from typing import get_args
-
-from prepaid.core.account import Status
 from prepaid.core.entry import Entry, LotDraw
-from prepaid.core.ledger import SERVICE
+from prepaid.core.ledger import SERVICE, new_status
 from prepaid.core.purchase import ACTOR
 
 MONEY_BACK = ("refund", "dispute")
@@ -13,8 +9,6 @@ MONEY_BACK = ("refund", "dispute")
 THIS_PAGE = "portal"
 # The names of the texts for actors that aren't the platform's clients. A client's id means nothing to people.
 ASKED_BY = {SERVICE: "lines.by_itself", THIS_PAGE: "lines.by_page", ACTOR: "lines.by_provider"}
-# A change of the status, in the description that the ledger writes for a change of the terms.
-STATUS_CHANGE = re.compile(rf"\bstatus (?:{'|'.join(get_args(Status))}) to ({'|'.join(get_args(Status))})$")
 
 
 def is_shown(entry: Entry) -> bool:
@@ -25,12 +19,6 @@ def is_shown(entry: Entry) -> bool:
     """
     moves = entry.credits or entry.quotas or entry.owed
     return bool(moves or entry.holds) or entry.feature is not None or entry.number == 1
-
-
-def new_status(entry: Entry) -> str | None:
-    """The account's status, if the entry changed it."""
-    changed = STATUS_CHANGE.search(entry.description or "") if entry.type == "plan_change" else None
-    return changed[1] if changed else None
 
 
 def line_name(entry: Entry) -> str:
