@@ -34,7 +34,7 @@ SCHEDULED = ("Reconcile", "ExpirySweep", "Verify", "Publish")
 def function(name: str, *, memory: int = 512, timeout: int = 20) -> Properties:
     """memory in MB, timeout in seconds.
 
-    The default timeout leaves room for 3 seconds of retries and two calls of up to 6 seconds each after them.
+    The default timeout leaves room for 10 seconds of retries, on the subscription page, and a call of up to 7 seconds.
     """
     return {
         "Runtime": "python3.13",

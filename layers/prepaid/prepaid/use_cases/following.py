@@ -8,7 +8,7 @@ from prepaid.store.dynamodb import Table
 from prepaid.store.publishing import KEEP_FEED, read_feed
 
 # Readers get only rows that are older than this, so no row can appear before one that a reader already has. A publisher
-# writes a row at most 16 seconds after the time in its key (10 of retries, 6 of one call); the rest is for clocks that
+# writes a row at most 17 seconds after the time in its key (10 of retries, 7 of one call); the rest is for clocks that
 # differ.
 SETTLED = timedelta(seconds=30)
 # The most hours that one request reads. Each hour is a partition.
