@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from prepaid.store.dynamodb import Item
+from tests.bank.checker import items_by_account
 from tests.bank.history import Attempt, Response
 from tests.oracle import stored_form
 from tests.support.store_driver import Stored, entry_items
@@ -37,6 +38,19 @@ class Run:
     def new(self, ask: str, where: Callable[[Attempt, Response], bool] = lambda *_: True) -> Attempt:
         """The first attempt that was acknowledged as new."""
         return self.answered(ask, 201, lambda attempt, response: not response.replayed and where(attempt, response))
+
+    def touched_since(self, before: "Run") -> "Run":
+        """Of the accounts that differ from those of an earlier copy: all attempts and items."""
+        own, earlier = ({id(attempt): attempt for attempt in run.histories} for run in (self, before))
+        attempts = [(own | earlier)[number] for number in own.keys() ^ earlier.keys()]
+        keys = self.items.keys() | before.items.keys()
+        changed: Stored = {key: {} for key in keys if self.items.get(key) != before.items.get(key)}
+        accounts = {attempt.request.account for attempt in attempts} | items_by_account(changed).keys()
+        stored = items_by_account(self.items)
+        return Run(
+            [attempt for attempt in self.histories if attempt.request.account in accounts],
+            {key: item for account in accounts for key, item in stored.get(account, {}).items()},
+        )
 
     def last_of(self, account: str) -> int:
         return len(entry_items(self.items, account))

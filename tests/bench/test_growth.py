@@ -45,9 +45,9 @@ def test_five_hundred_lots_take_little_more_than_half_of_rows() -> None:
 
 
 def test_a_lost_race_is_one_page_of_reads_at_most() -> None:
-    one, sixty, most = (growth_of(Shape(lots=lots)).read_after_a_race for lots in (1, 60, 500))
+    few, sixty, most = (growth_of(Shape(lots=lots)).read_after_a_race for lots in (1, 60, 500))
 
-    assert (one, sixty) == (12, 55)
+    assert (few, sixty) == (12, 55)
     # A megabyte, the most that a Query returns.
     assert most == 256
 

@@ -152,6 +152,7 @@ def test_a_refusal_is_exit_code_1(prepaid: CommandLine) -> None:
 
 
 def test_no_answer_is_exit_code_2(prepaid: CommandLine, service: Service) -> None:
+    """It retries until the client's own deadline, half a minute."""
     command = ("grant", "acme", "--credits", "1", "--reason", "r", "--yes", "--json", "--key", "k")
 
     result = prepaid(*command, exits=2, PREPAID_URL="http://127.0.0.1:1", PREPAID_TOKEN="x")

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import EVENTS
+from tests.support.api import CLIENTS, EVENTS
+from tests.support.bridge import bridge, token
 from tests.support.command_line import CommandLine
+from tests.support.gateway_events import Event
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
 from tests.support.publishing import publish_entry
@@ -103,8 +105,16 @@ def test_a_wrong_position_is_reported(
     assert len(stderr.splitlines()) == 1
 
 
-def test_no_service_at_the_start_is_exit_code_2(prepaid: CommandLine) -> None:
-    prepaid("events", "tail", exits=2, PREPAID_URL="http://127.0.0.1:1", PREPAID_TOKEN="x")
+def test_an_unavailable_service_at_the_start_is_exit_code_2(prepaid: CommandLine) -> None:
+    """It asks for a longer wait than the client's deadline, so the command doesn't retry."""
+
+    def unavailable(_: Event) -> dict[str, Any]:
+        return {"statusCode": 503, "headers": {"Retry-After": "60"}}
+
+    with bridge(unavailable) as url:
+        result = prepaid("events", "tail", exits=2, PREPAID_URL=url, PREPAID_TOKEN=token(CLIENTS["admin"]))
+
+    assert "the answer was 503" in result.stderr
 
 
 def test_ctrl_c_ends_a_tail_without_an_error(prepaid: CommandLine, service: Service) -> None:

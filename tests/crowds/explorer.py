@@ -29,7 +29,7 @@ from prepaid.store.ledger import Appended, append
 from prepaid.store.waiting import KeyedDebit
 from prepaid.use_cases.debiting import Crowds, append_debit, append_each
 from tests.simulation.database import Database
-from tests.simulation.line import _QuickClient, off_the_wire
+from tests.simulation.line import QuickClient, off_the_wire
 from tests.simulation.stage import model_client
 from tests.simulation.watched_database import in_conflict
 
@@ -125,19 +125,19 @@ class Next(NamedTuple):
     result: Any
 
 
-class Replaying(_QuickClient):
+class Replaying(QuickClient):
     """A client that answers from what was received, and suspends the request at the call after that."""
 
     def __init__(self, received: list[Reply], client: Any) -> None:
         super().__init__(client, Database(TABLE), lambda *_: None)
-        self._attempts, self.received, self.place = 1, received, 0
+        self.attempts, self.received, self.place = 1, received, 0
 
     @property
     def seconds(self) -> float:
         return self.received[min(self.place, len(self.received)) - 1].seconds if self.received else 0.0
 
     def transact_write_items(self, **params: Any) -> Any:
-        return self._call("TransactWriteItems", params)
+        return self.call("TransactWriteItems", params)
 
     def take(self, operation: str, request: Any) -> Reply:
         if self.place == len(self.received):
@@ -145,7 +145,7 @@ class Replaying(_QuickClient):
         self.place += 1
         return self.received[self.place - 1]
 
-    def _exchange(self, operation: str, request: Any) -> Any:
+    def exchange(self, operation: str, request: Any) -> Any:
         reply = self.take(operation, request)
         if not reply.status:
             raise EndpointConnectionError(endpoint_url="http://database")
@@ -488,6 +488,6 @@ def check_table(table: State) -> None:
 def prepared(act: Callable[[Table], object]) -> State:
     """What a table holds after `act`."""
     database = Database(TABLE)
-    client = _QuickClient(model_client(), database, lambda *_: None)
+    client = QuickClient(model_client(), database, lambda *_: None)
     act(Table(client=client, name=TABLE, deadline=Deadline(at=1.0, clock=lambda: 0.0)))  # type: ignore[arg-type]
     return database.snapshot(TABLE)

@@ -37,7 +37,7 @@ def crowded(table: Table) -> StoreDriver:
 
 
 def stored(table: Any) -> Stored:
-    return {key: off_the_wire(item) for key, item in table.client._database.snapshot(table.name).items()}
+    return {key: off_the_wire(item) for key, item in table.client.database.snapshot(table.name).items()}
 
 
 def waits(driver: StoreDriver, key: str, debit: str | None = None, **changes: Any) -> None:

@@ -13,7 +13,7 @@ from tests.support.ledger_audit import audit
 from tests.support.store_driver import claim_keys, lines, types
 from tests.support.wire import Wire
 
-ONE = {"idempotency_key": "k", "feature": "sticker"}
+ITEM = {"idempotency_key": "k", "feature": "sticker"}
 
 
 def statuses(answer: Any) -> list[int]:
@@ -65,7 +65,7 @@ def test_an_expiry_and_a_renewal_are_recorded_once_and_first(service: Service, c
     service.give(5, expires_at="2026-06-16T14:00:00Z")
     clock.now += timedelta(days=20)
 
-    assert statuses(service.batch(("k1", 100), ("k2", 1), {**ONE, "feature": "ai_service"})) == [201, 402, 201]
+    assert statuses(service.batch(("k1", 100), ("k2", 1), {**ITEM, "feature": "ai_service"})) == [201, 402, 201]
 
     assert types(service.stored())[-4:] == ["expiry", "quota_renewal", "consumption", "consumption"]
 
@@ -74,7 +74,7 @@ def test_a_batch_of_refusals_changes_nothing(service: Service) -> None:
     service.open(credits=3)
     before = service.stored()
 
-    answer = service.batch(("k1", 4), ("k2", 5), {**ONE, "feature": "unheard"})
+    answer = service.batch(("k1", 4), ("k2", 5), {**ITEM, "feature": "unheard"})
 
     assert statuses(answer) == [402, 402, 422]
     assert [result.get("needed") for result in answer.body["results"]] == [4, 5, None]
@@ -151,7 +151,7 @@ def test_a_key_twice_in_a_batch_has_one_effect(service: Service) -> None:
 
 def test_a_key_reused_with_other_texts_is_refused(service: Service) -> None:
     service.open(credits=9)
-    items = [{**ONE, "customer": "c"}, {**ONE, "customer": "d"}, ONE, {**ONE, "customer": "c"}]
+    items = [{**ITEM, "customer": "c"}, {**ITEM, "customer": "d"}, ITEM, {**ITEM, "customer": "c"}]
 
     assert statuses(service.batch(*items)) == [201, 409, 409, 201]
     assert statuses(service.batch(*items)) == [201, 409, 409, 201]
@@ -168,11 +168,11 @@ def test_a_refused_item_leaves_its_key_to_the_next_one(service: Service) -> None
 def test_a_malformed_item_is_refused_alone(service: Service) -> None:
     service.open(credits=9)
     wrong: list[Any] = [
-        {**ONE, "quantity": 0},
+        {**ITEM, "quantity": 0},
         {"feature": "sticker"},
         {"idempotency_key": "é", "feature": "sticker"},
-        {**ONE, "quantity": 1.5, "customer": "a\nb"},
-        {**ONE, "unknown": 1},
+        {**ITEM, "quantity": 1.5, "customer": "a\nb"},
+        {**ITEM, "unknown": 1},
         7,
         None,
         [],
@@ -251,7 +251,7 @@ def test_items_of_a_frozen_account_are_refused_and_replays_are_not(service: Serv
 def test_each_item_has_an_entry_of_its_own(service: Service) -> None:
     service.open(credits=9)
 
-    service.batch({**ONE, "reference": "r1"}, {**ONE, "idempotency_key": "k2", "reference": "r2"}, by=caller("jobs"))
+    service.batch({**ITEM, "reference": "r1"}, {**ITEM, "idempotency_key": "k2", "reference": "r2"}, by=caller("jobs"))
 
     last = lines(service.stored())[-2:]
     assert [(line["reference"], line["actor"], line["quantity"]) for line in last] == [

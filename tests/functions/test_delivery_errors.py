@@ -107,9 +107,9 @@ class Queue:
 
 @pytest.fixture
 def queue(service: Service, clock: Clock, output: Output) -> Queue:
-    made = Queue(service, clock)
-    made.send("evt_1", "evt_2")
-    return made
+    queue = Queue(service, clock)
+    queue.send("evt_1", "evt_2")
+    return queue
 
 
 def raises(error: Exception) -> Callable[[], str]:

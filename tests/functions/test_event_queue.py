@@ -33,13 +33,13 @@ DAY = timedelta(days=1)
 
 
 class Bus:
-    """A client of EventBridge that remembers each call."""
+    """A client of EventBridge that records each request."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
     def put_events(self, **request: Any) -> dict[str, Any]:
-        self.asked.append(request)
+        self.requests.append(request)
         return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"} for _ in request["Entries"]]}
 
 
@@ -198,7 +198,7 @@ def test_no_text_of_a_customer_leaves_or_is_stored_with_events(
     stored = service.stored()
 
     places = {
-        "the bus": eventful.bus.asked,
+        "the bus": eventful.bus.requests,
         "the queue": eventful.seen,
         "the webhook": eventful.receiver.received,
         "rows of the feed and the cursors": [stored[key] for key in published_rows(stored)],

@@ -349,14 +349,14 @@ def sent(at: datetime) -> SentEvent:
 
 
 class Bus:
-    """A client of EventBridge with one answer, which remembers what it was asked."""
+    """A client of EventBridge with one answer, which records each request."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
     def put_events(self, **request: Any) -> Any:
-        self.asked.append(request)
+        self.requests.append(request)
         return self.answer
 
 
@@ -372,7 +372,7 @@ def test_an_event_on_the_bus_names_its_type(clock: Clock) -> None:
         "Time": clock.now,
         "Detail": '{"id":"evt_1"}',
     }
-    assert bus.asked == [{"Entries": [entry]}]
+    assert bus.requests == [{"Entries": [entry]}]
 
 
 def test_a_bus_accepts_events(aws: None, clock: Clock) -> None:

@@ -32,7 +32,7 @@ from tests.support.contract import routes
 from tests.support.gateway_events import Claims, Context, caller, http_event
 from tests.support.in_process import FUNCTION_OF, Service
 
-ASKED: dict[str, Any] = {
+BODIES: dict[str, Any] = {
     CONSUME: {"feature": "sticker"},
     BATCH: {"items": [{"idempotency_key": "of-a-batch", "feature": "sticker"}]},
     CONSUMPTION: None,
@@ -52,7 +52,7 @@ ASKED: dict[str, Any] = {
     CANCEL: None,
     PORTAL_SESSION: {},
 }
-OF_AN_ACCOUNT = sorted(ASKED)
+OF_AN_ACCOUNT = sorted(BODIES)
 NO_ACCOUNT_AT_ALL = [
     "",
     "a/b",
@@ -83,7 +83,7 @@ NO_ACCOUNT_AT_ALL = [
 def test_a_request_without_a_token_is_rejected(refused: Service, route: str) -> None:
     no_claims: Claims = {}
     for claims in (None, no_claims):
-        answer = refused(route, json=ASKED.get(route), by=claims)
+        answer = refused(route, json=BODIES.get(route), by=claims)
         assert (answer.status, answer.code) == (401, "unauthorized")
 
 
@@ -101,8 +101,8 @@ def test_another_account_looks_exactly_like_a_missing_one(service: Service, rout
     service.open("zoo", credits=1)
     before = service.stored()
     bound = caller(account="acme")
-    stranger = service(route, "zoo", json=ASKED[route], by=bound)
-    missing = service(route, "nobody", json=ASKED[route], by=bound)
+    stranger = service(route, "zoo", json=BODIES[route], by=bound)
+    missing = service(route, "nobody", json=BODIES[route], by=bound)
     assert (stranger.status, stranger.code) == (404, "account_not_found")
     assert stranger == missing
     assert "zoo" not in stranger.text
@@ -112,10 +112,10 @@ def test_another_account_looks_exactly_like_a_missing_one(service: Service, rout
 @pytest.mark.parametrize("route", sorted(set(OF_AN_ACCOUNT) - {PUT_ACCOUNT}))
 def test_another_account_gets_the_same_404_as_a_missing_one(service: Service, route: str) -> None:
     service.open("zoo")
-    stranger = service(route, "zoo", json=ASKED[route], by=caller(account="acme"))
-    assert service(route, "nobody", json=ASKED[route]) == stranger
+    stranger = service(route, "zoo", json=BODIES[route], by=caller(account="acme"))
+    assert service(route, "nobody", json=BODIES[route]) == stranger
     # The token's own account, not opened yet.
-    assert service(route, "acme", json=ASKED[route], by=caller(account="acme")) == stranger
+    assert service(route, "acme", json=BODIES[route], by=caller(account="acme")) == stranger
 
 
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
@@ -133,7 +133,7 @@ def test_another_account_gets_the_same_404_as_a_missing_one(service: Service, ro
 def test_other_errors_do_not_reveal_another_account(service: Service, route: str, wrong: dict[str, Any]) -> None:
     service.open("zoo")
     bound = caller(account="acme")
-    request = {"json": ASKED[route]} | wrong
+    request = {"json": BODIES[route]} | wrong
     assert service(route, "zoo", by=bound, **request) == service(route, "nobody", by=bound, **request)
     assert service(route, "zoo", by=bound, **request).status == 404
 
@@ -142,14 +142,14 @@ def test_other_errors_do_not_reveal_another_account(service: Service, route: str
 def test_a_token_bound_to_no_account_has_no_access(service: Service, route: str) -> None:
     service.open("acme")
     for account in ("", " acme", "ACME", "acme,zoo", "[acme zoo]", "*"):
-        answer = service(route, "acme", json=ASKED[route], by=caller(account=account))
+        answer = service(route, "acme", json=BODIES[route], by=caller(account=account))
         assert answer.status == 404
 
 
 def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> None:
     bound = caller(account="acme")
-    statuses = {route: service(route, "acme", json=ASKED[route], by=bound).status for route in (PUT_ACCOUNT, GRANT)}
-    statuses |= {route: service(route, "acme", json=ASKED[route], by=bound).status for route in ASKED}
+    statuses = {route: service(route, "acme", json=BODIES[route], by=bound).status for route in (PUT_ACCOUNT, GRANT)}
+    statuses |= {route: service(route, "acme", json=BODIES[route], by=bound).status for route in BODIES}
     assert statuses == {
         CONSUME: 201,
         GRANT: 201,
@@ -173,8 +173,8 @@ def test_a_bound_token_has_full_access_to_its_own_account(service: Service) -> N
 @pytest.mark.parametrize("route", OF_AN_ACCOUNT)
 @pytest.mark.parametrize("account", NO_ACCOUNT_AT_ALL, ids=lambda account: ascii(account)[:20])
 def test_an_invalid_account_id_is_a_missing_account(refused: Service, route: str, account: str) -> None:
-    answer = refused(route, account, json=ASKED[route])
+    answer = refused(route, account, json=BODIES[route])
     if route == PUT_ACCOUNT:
         assert (answer.status, answer.fields) == (422, ["account"])
     else:
-        assert answer == refused(route, "nobody", json=ASKED[route])
+        assert answer == refused(route, "nobody", json=BODIES[route])

@@ -3,8 +3,10 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -29,14 +31,17 @@ WHY = "the last deployment failed; its events in CloudFormation show why"
 
 
 class Gateway(BaseHTTPRequestHandler):
-    """An API whose authorizer refuses what has no token. FAILING: routes that fail."""
+    """An API whose authorizer refuses what has no token. failing: routes that fail."""
 
-    FAILING: tuple[str, ...] = ()
+    def __init__(self, failing: tuple[str, ...], *connection: Any) -> None:
+        self.failing = failing
+        # The base class answers the requests of the connection while it is created.
+        super().__init__(*connection)
 
     def answer(self) -> None:
         patterns = {key.replace("{", "").replace("}", ""): scopes for key, scopes in expected_routes(TEMPLATE).items()}
         key = f"{self.command} {self.path}"
-        status = 500 if key in self.FAILING else 401 if patterns.get(key) else 400
+        status = 500 if key in self.failing else 401 if patterns.get(key) else 400
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -47,13 +52,20 @@ class Gateway(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
-@pytest.fixture(scope="module")
-def api_url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Gateway)
+@contextmanager
+def gateway(*failing: str) -> Iterator[str]:
+    """The address of an API, some of whose routes fail."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Gateway, failing))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def api_url() -> Iterator[str]:
+    with gateway() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +181,7 @@ def test_the_pipeline_may_ask_what_the_check_asks(aws: DescribedAws) -> None:
 
     assert found(aws) == []
 
-    called = {operation for operation, _ in aws.asked}
+    called = {operation for operation, _ in aws.calls}
     # API Gateway's rights are the methods of its API.
     assert called - rights == {"GetRoutes", "GetAuthorizers"}
     assert "GET" in rights
@@ -212,10 +224,11 @@ def test_an_open_route_and_a_wrong_scope_are_named(aws: DescribedAws) -> None:
     ]
 
 
-def test_a_route_that_fails_without_a_token_is_named(aws: DescribedAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Gateway, "FAILING", ("POST /v1/webhooks/stripe", "GET /v1/packs"))
+def test_a_route_that_fails_without_a_token_is_named(aws: DescribedAws) -> None:
+    with gateway("POST /v1/webhooks/stripe", "GET /v1/packs") as url:
+        sentences = missing(read_stack(aws.client, "prepaid", TEMPLATE, url))
 
-    assert found(aws) == [
+    assert sentences == [
         "answers: GET /v1/packs answers 500 without a token instead of 401",
         "answers: POST /v1/webhooks/stripe answers 500: ",
     ]

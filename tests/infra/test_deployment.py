@@ -305,7 +305,7 @@ def test_a_deployed_stack_is_protected() -> None:
 
     protect(aws.client("cloudformation"), "prepaid")
 
-    [(_, policy), (_, protection)] = aws.asked
+    [(_, policy), (_, protection)] = aws.calls
     assert policy == {"StackName": "prepaid", "StackPolicyBody": POLICY.read_text("utf-8")}
     assert protection == {"StackName": "prepaid", "EnableTerminationProtection": True}
 

@@ -1,4 +1,4 @@
-"""No test patches our own code: a test passes what it needs as an argument, or intercepts the wire."""
+"""No test patches our own code or a private name: it passes what it needs as an argument, or intercepts the wire."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ TESTS = ("tests", "fake_stripe/tests", "bench")
 
 
 def patches_in(source: str) -> list[str]:
-    """Each line that patches an attribute of our code, or of an object that the line doesn't show."""
+    """Each line that patches our code, an object that the line doesn't show, or a private name of anything."""
     tree = ast.parse(source)
     ours = imported_from_us(tree)
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.expr))
@@ -51,26 +51,38 @@ def is_patch(node: ast.AST, ours: set[str], libraries: set[str]) -> bool:
         return False
     target, called = node.args[0], ast.unparse(node.func)
     if called.endswith((".setitem", ".delitem", "patch.dict")) and not isinstance(target, ast.Constant):
-        # A table of a library, such as os.environ, isn't ours. Any other may be.
-        return root_of(target) not in libraries
+        # A public table of a library, such as os.environ, isn't ours. Any other may be.
+        return root_of(target) not in libraries or is_private(ast.unparse(target))
     return is_named_patch(node, target, ours)
 
 
 def is_named_patch(node: ast.Call, target: ast.expr, ours: set[str]) -> bool:
-    """Whether a call patches an attribute of ours, or one that the line doesn't name."""
+    """Whether a call patches an attribute of ours, a private one, or one that the line doesn't name."""
     match ast.unparse(node.func).split("."):
         case ["setattr" | "delattr"]:
-            return root_of(target) in ours
+            return root_of(target) in ours or (names_private(node.args[1]) and not is_self(target))
         case [*_, "setattr" | "delattr"] | [*_, "patch", "object"]:
             # Only an object and a name, or a dotted name: then the line shows what is patched.
             named = node.args[1] if len(node.args) > 2 or ast.unparse(node.func).endswith("object") else target
-        case [*_, "patch"] | [*_, "patch", "dict"]:
+        case [*_, "patch"] | [*_, "patch", "dict" | "multiple"]:
             named = target
         case _:
             return False
     if not isinstance(named, ast.Constant) or not isinstance(named.value, str):
         return True
+    if is_private(named.value) or (named is not target and is_private(ast.unparse(target))):
+        return True
     return is_ours(named.value) if named is target else root_of(target) in ours
+
+
+def names_private(named: ast.expr) -> bool:
+    """Whether an expression is the text of a private name."""
+    return isinstance(named, ast.Constant) and is_private(str(named.value))
+
+
+def is_private(dotted: str) -> bool:
+    """Whether a part of a dotted name is private. Python's own, such as __defaults__, count as private too."""
+    return any(part.startswith("_") for part in dotted.split("."))
 
 
 def unpacked(targets: Sequence[ast.expr]) -> Iterator[ast.expr]:
@@ -109,7 +121,7 @@ def files() -> Iterator[Path]:
         yield from (ROOT / folder).rglob("*.py")
 
 
-def test_no_test_patches_our_own_code() -> None:
+def test_no_test_patches_our_own_code_or_a_private_name() -> None:
     found = [(str(file.relative_to(ROOT)), line) for file in files() for line in patches_in(file.read_text())]
 
     assert found == []
@@ -137,10 +149,24 @@ def test_no_test_patches_our_own_code() -> None:
         "self.state.tables, self.api.idempotency._kept = saved",
         'self.api.idempotency._kept["key"] = use',
         'del self.api.idempotency._kept["key"]',
+        'monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", pause)',
+        'monkeypatch.setattr(stripe.HTTPClient, "_sleep_time_seconds", pause)',
+        'monkeypatch.delattr(stripe.HTTPClient, "_sleep_time_seconds")',
+        'mock.patch("botocore.client.BaseClient._make_api_call", call)',
+        'mock.patch.object(stripe.HTTPClient, "_sleep_time_seconds", return_value=0)',
+        'mock.patch.object(stripe.HTTPClient.close, "__defaults__", ())',
+        'mock.patch.dict("stripe._registry.CLIENTS", clients)',
+        "mock.patch.dict(sys._xoptions, options)",
+        'monkeypatch.setitem(sys._xoptions, "dev", True)',
+        'monkeypatch.setattr(client._endpoint, "make_request", request)',
+        'setattr(client, "_make_api_call", call)',
+        "stripe.HTTPClient._sleep_time_seconds = pause",
+        "stripe.HTTPClient.close.__defaults__ = ()",
+        'mock.patch.multiple("prepaid.core.ledger", MAX_LOTS=3)',
     ],
 )
-def test_a_patch_of_our_own_code_is_found(line: str) -> None:
-    assert patches_in(f"from prepaid.use_cases import syncing\n{line}\n") == [line]
+def test_a_patch_of_our_own_code_or_a_private_name_is_found(line: str) -> None:
+    assert patches_in(f"import stripe, sys\nfrom prepaid.use_cases import syncing\n{line}\n") == [line]
 
 
 @pytest.mark.parametrize(
@@ -153,9 +179,12 @@ def test_a_patch_of_our_own_code_is_found(line: str) -> None:
         'monkeypatch.setenv("AWS_REGION", "eu-west-1")',
         'monkeypatch.setitem(sys.modules, "stripe", None)',
         'monkeypatch.delenv("AWS_REGION")',
+        'monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0)',
+        "monkeypatch.setitem(copyreg.dispatch_table, Table, reduce)",
+        'setattr(self, "_answer", answer)',
         "self.calls = 1",
         "self._calls[1], self._more = 1, 2",
     ],
 )
-def test_a_patch_of_a_library_is_allowed(line: str) -> None:
-    assert patches_in(f"import sys\nfrom prepaid.use_cases import syncing\n{line}\n") == []
+def test_a_patch_of_a_librarys_public_name_is_allowed(line: str) -> None:
+    assert patches_in(f"import copyreg, sys\nfrom prepaid.use_cases import syncing\n{line}\n") == []

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+import boto3
 import pytest
-from botocore.client import BaseClient
 
 from fake_stripe.server import RunningFake
 from prepaid import wiring
@@ -158,15 +158,16 @@ def recorded(
 ) -> Iterator[Recorded]:
     """Every call of the functions to AWS, each function with its own variables and empty caches."""
     recorded = Recorded()
-    real = BaseClient._make_api_call  # type: ignore[attr-defined]
 
-    def call(client: Any, operation: str, params: dict[str, Any]) -> Any:
+    def note(params: dict[str, Any], model: Any, **_: Any) -> None:
         if function := getattr(BY, "function", None):
-            recorded.calls.update((function, *used) for used in used_by(client, operation, params))
-        return real(client, operation, params)
+            recorded.calls.update((function, *used) for used in used_by(model, params))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseClient, "_make_api_call", call)
+        # Each client that a session opens copies the session's listeners.
+        session = boto3.Session()
+        session.events.register("provide-client-params.*.*", note)
+        patch.setattr("boto3.client", session.client)
         for function in NAMES:
             deps = wiring.build(deployed_with(variables(template, function), function, service, fake))
             deps = replace(deps, clock=clock, codes=quick(deps.codes))
@@ -213,9 +214,9 @@ def secret_name(variable: str, function: str) -> str:
     return f"stripe-{function}" if kind == "stripe" else kind
 
 
-def used_by(client: Any, operation: str, params: dict[str, Any]) -> list[tuple[str, str]]:
-    """The rights that a call needs, as (action, partition or secret)."""
-    service = client.meta.service_model.service_name
+def used_by(model: Any, params: dict[str, Any]) -> list[tuple[str, str]]:
+    """The rights that a call needs, as (action, partition or secret). model: botocore's, of the operation."""
+    service, operation = model.service_model.service_name, model.name
     if service == "dynamodb":
         return [(f"dynamodb:{verb}", partition) for verb, partition in touched(operation, params)]
     if service == "sqs":

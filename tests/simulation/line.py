@@ -43,11 +43,11 @@ RETRIED_STATUSES = frozenset(TransientRetryableChecker._TRANSIENT_STATUS_CODES) 
 OK = 200
 
 
-def calm(_operation: str, _call: int) -> None:
+def no_faults(_operation: str, _call: int) -> None:
     """No faults."""
 
 
-def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> None:
+def attach(client: "DynamoDBClient", database: Database, plan: Plan = no_faults) -> None:
     """Let the database answer every request of a real client: no socket, no signature.
 
     botocore pauses between its own retries; a test that must not wait patches `botocore.endpoint.time`.
@@ -69,71 +69,71 @@ def attach(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> N
     client.meta.events.register("choose-signer.dynamodb", _unsigned)
 
 
-def quick_client(client: "DynamoDBClient", database: Database, plan: Plan = calm) -> "DynamoDBClient":
+def quick_client(client: "DynamoDBClient", database: Database, plan: Plan = no_faults) -> "DynamoDBClient":
     """A client with the store's eight calls. client: a real one, only for its error classes and its number of
     attempts."""
-    return cast("DynamoDBClient", _QuickClient(client, database, plan))
+    return cast("DynamoDBClient", QuickClient(client, database, plan))
 
 
-class _QuickClient:
+class QuickClient:
     def __init__(self, client: "DynamoDBClient", database: Database, plan: Plan) -> None:
         self.exceptions = client.exceptions
-        self._attempts: int = client.meta.config.retries["total_max_attempts"]  # type: ignore[attr-defined]
-        self._database, self._plan = database, plan
+        self.attempts: int = client.meta.config.retries["total_max_attempts"]  # type: ignore[attr-defined]
+        self.database, self._plan = database, plan
         self._calls, self._tokens = count(1), count(1)
 
     def get_item(self, **params: Any) -> Answer:
-        return self._call("GetItem", params)
+        return self.call("GetItem", params)
 
     def query(self, **params: Any) -> Answer:
-        return self._call("Query", params)
+        return self.call("Query", params)
 
     def scan(self, **params: Any) -> Answer:
-        return self._call("Scan", params)
+        return self.call("Scan", params)
 
     def batch_get_item(self, **params: Any) -> Answer:
-        return self._call("BatchGetItem", params)
+        return self.call("BatchGetItem", params)
 
     def put_item(self, **params: Any) -> Answer:
-        return self._call("PutItem", params)
+        return self.call("PutItem", params)
 
     def update_item(self, **params: Any) -> Answer:
-        return self._call("UpdateItem", params)
+        return self.call("UpdateItem", params)
 
     def delete_item(self, **params: Any) -> Answer:
-        return self._call("DeleteItem", params)
+        return self.call("DeleteItem", params)
 
     def transact_write_items(self, **params: Any) -> Answer:
         # One token for a call and its retries, as botocore draws it.
-        return self._call("TransactWriteItems", {"ClientRequestToken": f"quick-{next(self._tokens)}", **params})
+        return self.call("TransactWriteItems", {"ClientRequestToken": f"quick-{next(self._tokens)}", **params})
 
     def close(self) -> None:
         """There is nothing to close."""
 
-    def _call(self, operation: str, params: Answer) -> Answer:
+    def call(self, operation: str, params: Answer) -> Answer:
         request = on_the_wire(params)
-        for attempt in range(1, self._attempts + 1):
+        for attempt in range(1, self.attempts + 1):
             try:
-                status, body = self._exchange(operation, request)
+                status, body = self.exchange(operation, request)
             except (EndpointError, HTTPClientError):
-                if attempt == self._attempts:
+                if attempt == self.attempts:
                     raise
                 continue
             if status == OK:
                 return cast("Answer", off_the_wire(body))
             error = self._error(status, body, operation)
             code = error.response["Error"]["Code"]
-            if attempt == self._attempts or (status not in RETRIED_STATUSES and code not in RETRIED_CODES):
+            if attempt == self.attempts or (status not in RETRIED_STATUSES and code not in RETRIED_CODES):
                 raise error
         raise AssertionError("the last attempt returns or raises")
 
-    def _exchange(self, operation: str, request: Answer) -> tuple[int, Answer]:
+    def exchange(self, operation: str, request: Answer) -> tuple[int, Answer]:
         fault = self._plan(operation, next(self._calls))
         if fault is None:
-            return self._database.answer(operation, request)
-        answered = fault(lambda: _response(*self._database.answer(operation, request)))
+            return self.database.answer(operation, request)
+        answered = fault(lambda: _response(*self.database.answer(operation, request)))
         if answered is None:
-            return self._database.answer(operation, request)
+            return self.database.answer(operation, request)
         return answered.status_code, _json(answered.content)
 
     def _error(self, status: int, body: Answer, operation: str) -> ClientError:

@@ -96,7 +96,7 @@ def end(world: World) -> None:
         while world.events:
             event = world.events[0]
             answer = deliver_event(world, a_step("deliver"), event)
-            must(answer is not None and answer.status == 200, "a delivery in calm weather")
+            must(answer is not None and answer.status == 200, "a delivery without faults")
         # If no delivery is lost, deliveries alone must suffice.
         for known in world.auditor.purchases.values() if not world.lost else ():
             check_up_to_date(world, known.record, "when everything was delivered")
@@ -104,10 +104,10 @@ def end(world: World) -> None:
     _run_out(world, "reconcile", "reconcile")
     world.moment += 1_000
     done = _run_out(world, "reconcile", "reconcile")
-    same((done["failed"], done["waiting"]), (0, 0), "what the reconciliation leaves in calm weather")
+    same((done["failed"], done["waiting"]), (0, 0), "what the reconciliation leaves without faults")
     # Here too: a run that continues an interrupted one misses rows that were added to earlier shards.
     _run_out(world, "sweep", "expiry_sweep")
-    same(_run_out(world, "sweep", "expiry_sweep")["failed"], 0, "what the sweep leaves in calm weather")
+    same(_run_out(world, "sweep", "expiry_sweep")["failed"], 0, "what the sweep leaves without faults")
     for known in world.auditor.purchases.values():
         check_up_to_date(world, known.record, "at the end")
         _one_session(world, known.record["id"])
@@ -118,7 +118,7 @@ def _run_out(world: World, kind: str, function: str) -> Json:
     """Run a schedule until it has finished. Returns the result of its last run."""
     for _ in range(RUNS):
         answer = run_scheduled(world, a_step(kind), function)
-        must(answer is not None, f"{function} gives up in calm weather")
+        must(answer is not None, f"{function} gives up without faults")
         assert answer is not None
         if answer["finished"]:
             return answer

@@ -16,7 +16,7 @@ type Moment = tuple[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weather:
+class Delays:
     """How long each call takes, in seconds. outside: to the queue, the bus and the webhook.
 
     tries: how often a call to the database is sent until it succeeds.
@@ -55,8 +55,8 @@ class Timed(Functions):
         return name, self.clock() - began
 
 
-def timed(bench: Bench, weather: Weather) -> Timed:
-    """From now on the bench's functions are timed, and their calls are as slow as the weather."""
+def timed(bench: Bench, delays: Delays) -> Timed:
+    """From now on the bench's functions are timed, and their calls take these delays."""
     functions = bench.service.functions
     slow = Timed(functions.apps, functions.deps, functions.limits, clock=lambda: bench.monotonic)
 
@@ -67,8 +67,8 @@ def timed(bench: Bench, weather: Weather) -> Timed:
 
     def meet(number: int, call: str) -> Meet:
         kind = call.partition(" ")[0]
-        seconds = {"stripe": weather.stripe, "outside": weather.outside}.get(kind, weather.database)
-        throttled = kind not in {"stripe", "outside"} and number % weather.tries
+        seconds = {"stripe": delays.stripe, "outside": delays.outside}.get(kind, delays.database)
+        throttled = kind not in {"stripe", "outside"} and number % delays.tries
 
         def met(send: Callable[[], Any]) -> Any:
             take(seconds)
@@ -77,5 +77,5 @@ def timed(bench: Bench, weather: Weather) -> Timed:
         return met
 
     bench.service.functions, bench.meet, bench.watched = slow, meet, True
-    bench.secrets.met = lambda: take(weather.secret)
+    bench.secrets.met = lambda: take(delays.secret)
     return slow

@@ -16,7 +16,7 @@ import stripe
 from fake_stripe.api import Api
 from fake_stripe.state import PREFIXES, State
 from prepaid.payments import sessions
-from tests.support.stripe_line import ask_fake
+from tests.support.stripe_line import ask_fake, no_pauses_of_the_sdk
 
 type Sent = tuple[str, int, Mapping[str, str]]
 type Send = Callable[[], Sent]
@@ -54,10 +54,7 @@ class StripeWire(stripe.HTTPClient):
 def reached(wire: StripeWire) -> Iterator[None]:
     """Within the with block every client that the service opens uses this wire, and the SDK's pauses take no time."""
     sessions.connection.cache_clear()
-    with (
-        mock.patch.object(stripe, "RequestsClient", return_value=wire),
-        mock.patch.object(stripe.HTTPClient, "_sleep_time_seconds", return_value=0.0),
-    ):
+    with mock.patch.object(stripe, "RequestsClient", return_value=wire), no_pauses_of_the_sdk():
         yield
     sessions.connection.cache_clear()
 

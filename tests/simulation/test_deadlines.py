@@ -14,7 +14,7 @@ from prepaid.api.usages import USAGE_SECONDS
 from tests.simulation.bench import opened_bench
 from tests.simulation.matrix import ASK_AGAIN
 from tests.simulation.scenarios import SCENARIOS, Scenario
-from tests.simulation.slow_calls import SLOW_SECONDS, Timed, Weather, timed
+from tests.simulation.slow_calls import SLOW_SECONDS, Delays, Timed, timed
 from tests.support.template import timeout_of
 
 # The scenarios, by name or first word, that have a longer deadline: they call Stripe too, or read many entries.
@@ -39,23 +39,23 @@ REQUESTS = [scenario for scenario in SCENARIOS if scenario not in (*SCHEDULED, *
 MONEY = [scenario for scenario in SCENARIOS if scenario.name.startswith(("webhook", "checkout: buy on"))]
 # More tries than a request has time for.
 NEVER = 1_000
-WEATHERS = (
-    Weather(tries=1, secret=6.9),
-    Weather(tries=1, stripe=3.0),
-    Weather(database=2.9, tries=1, secret=6.9, stripe=5.9),
-    Weather(database=0.0, tries=1, secret=6.9, stripe=5.9),
-    Weather(tries=NEVER, secret=6.9, stripe=5.9),
+DELAYS_OF_REQUESTS = (
+    Delays(tries=1, secret=6.9),
+    Delays(tries=1, stripe=3.0),
+    Delays(database=2.9, tries=1, secret=6.9, stripe=5.9),
+    Delays(database=0.0, tries=1, secret=6.9, stripe=5.9),
+    Delays(tries=NEVER, secret=6.9, stripe=5.9),
 )
 # A call to the queue or the bus takes at most nine seconds, one to the webhook ten.
-DELIVERIES_WEATHERS = (
-    Weather(outside=10.0),
-    Weather(database=0.0, tries=1, secret=6.9, outside=10.0),
-    Weather(database=2.9, tries=1, secret=6.9, outside=10.0),
-    Weather(database=6.9, tries=1, outside=10.0),
+DELAYS_OF_DELIVERIES = (
+    Delays(outside=10.0),
+    Delays(database=0.0, tries=1, secret=6.9, outside=10.0),
+    Delays(database=2.9, tries=1, secret=6.9, outside=10.0),
+    Delays(database=6.9, tries=1, outside=10.0),
 )
-JOBS_WEATHERS = (
-    Weather(stripe=3.0, outside=3.0),
-    Weather(database=6.9, tries=1, secret=6.9, stripe=5.9, outside=9.0),
+DELAYS_OF_JOBS = (
+    Delays(stripe=3.0, outside=3.0),
+    Delays(database=6.9, tries=1, secret=6.9, stripe=5.9, outside=9.0),
 )
 
 
@@ -64,7 +64,7 @@ def test_a_slow_stripe_does_not_use_up_the_deadline(scenario: Scenario) -> None:
     """Each call to Stripe takes three seconds. Its result is written all the same."""
     with opened_bench() as bench:
         given = scenario.given(bench)
-        timed(bench, Weather(database=0.0, tries=1, stripe=3.0))
+        timed(bench, Delays(database=0.0, tries=1, stripe=3.0))
 
         response = bench.invoke(lambda: scenario.ask(bench, given))
 
@@ -77,7 +77,7 @@ def test_money_back_is_confirmed_without_a_pause(name: str) -> None:
     [scenario] = [scenario for scenario in SCENARIOS if scenario.name == name]
     with opened_bench() as bench:
         given = scenario.given(bench)
-        functions = timed(bench, Weather(database=0.0, tries=1))
+        functions = timed(bench, Delays(database=0.0, tries=1))
 
         bench.invoke(lambda: scenario.ask(bench, given))
 
@@ -91,7 +91,7 @@ def test_a_slow_database_is_reported_within_the_deadline(scenario: Scenario) -> 
     """Each call takes 0.9 s and succeeds at its third try. The request has one deadline for all its calls."""
     with opened_bench() as bench:
         given = scenario.given(bench)
-        functions = timed(bench, Weather())
+        functions = timed(bench, Delays())
 
         response = bench.invoke(lambda: scenario.ask(bench, given))
 
@@ -101,21 +101,21 @@ def test_a_slow_database_is_reported_within_the_deadline(scenario: Scenario) -> 
     assert max((seconds for _, seconds in functions.ended), default=0.0) <= deadline + SLOWEST_CALL_SECONDS
 
 
-def asked_in_each(weathers: Iterable[Weather], scenario: Scenario) -> Iterator[tuple[Timed, Any]]:
-    """The timed functions and the response of the scenario's request, from the same state in each weather."""
+def played_with_each(cases: Iterable[Delays], scenario: Scenario) -> Iterator[tuple[Timed, Any]]:
+    """The timed functions and the response of the scenario's request, from the same state in each case."""
     with opened_bench(quick=True) as bench:
         given = scenario.given(bench)
         saved = bench.save()
-        for weather in weathers:
+        for delays in cases:
             bench.load(saved)
-            functions = timed(bench, weather)
+            functions = timed(bench, delays)
             yield functions, bench.invoke(lambda: scenario.ask(bench, given))
 
 
 @pytest.mark.parametrize("scenario", REQUESTS, ids=lambda scenario: scenario.name)
 def test_no_request_lasts_until_lambda_kills_it(scenario: Scenario) -> None:
     """Secrets, Stripe and the database are slow, alone and together: no call begins that might end too late."""
-    for functions, response in asked_in_each(WEATHERS, scenario):
+    for functions, response in played_with_each(DELAYS_OF_REQUESTS, scenario):
         assert response is not None
         assert response[0] < 500 or (response[0] == 503 and response[1]["code"] in ASK_AGAIN)
         for name, seconds in functions.begun:
@@ -126,7 +126,7 @@ def test_no_request_lasts_until_lambda_kills_it(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("scenario", DELIVERIES, ids=lambda scenario: scenario.name)
 def test_no_delivery_lasts_until_lambda_kills_it(scenario: Scenario) -> None:
-    for functions, _ in asked_in_each(DELIVERIES_WEATHERS, scenario):
+    for functions, _ in played_with_each(DELAYS_OF_DELIVERIES, scenario):
         [(name, seconds)] = functions.ended
         assert seconds + ANSWER_SECONDS <= timeout_of(name)
 
@@ -137,9 +137,9 @@ def test_no_run_of_a_job_lasts_until_lambda_kills_it(scenario: Scenario) -> None
     with opened_bench(quick=True) as bench:
         given = scenario.given(bench)
         saved = bench.save()
-        for weather, seconds in product(JOBS_WEATHERS, range(0, 120, 10)):
+        for delays, seconds in product(DELAYS_OF_JOBS, range(0, 120, 10)):
             bench.load(saved)
-            functions = timed(bench, weather)
+            functions = timed(bench, delays)
             margin = functions.apps[scenario.name.partition(":")[0]].MARGIN_MILLISECONDS
             bench.remaining_milliseconds = margin + 1 + seconds * 1000
 

@@ -91,7 +91,7 @@ def test_a_batch_that_stops_between_two_transactions_continues(driver: StoreDriv
     wire.always(TRANSACTION, no_answer)
     with pytest.raises(Busy):
         batch(driver.with_deadline(FakeTime().deadline(1.0)), ones(60))
-    wire.calm()
+    wire.end_faults()
     assert audit(stored(driver.table)).spent == 50
 
     outcomes = batch(driver, ones(60))

@@ -118,7 +118,7 @@ def test_a_retry_after_a_lost_response_finds_its_version(driver: StoreDriver, wi
     successor = with_feature(first_catalog(), "two")
     with pytest.raises(Busy):
         replace_catalog(driver.table, successor, expected_version=1, now=NOW)
-    wire.calm()
+    wire.end_faults()
 
     answer = succeed(driver, successor, 1)
 
@@ -204,7 +204,7 @@ def test_a_failed_read_of_the_catalog_is_retried(driver: StoreDriver, wire: Wire
     wire.always("GetItem", no_answer)
     with pytest.raises(Busy):
         current(driver.with_deadline(FakeTime().deadline(0.1)).table)
-    wire.calm()
+    wire.end_faults()
 
     assert current(driver.table).version == 1
 

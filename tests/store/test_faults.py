@@ -143,7 +143,7 @@ def test_a_debit_without_a_response_is_busy_until_it_is_retried(driver: StoreDri
     wire.always(TRANSACTION, no_answer)
     with pytest.raises(Busy):
         driver.with_deadline(time.deadline(0.001)).debit(3, key="k1")
-    wire.calm()
+    wire.end_faults()
 
     done = driver.debit(3, key="k1")
 
@@ -443,7 +443,7 @@ def test_under_random_faults_every_acknowledged_debit_is_stored(driver: StoreDri
 
     answers = at_once(lambda index: debit(driver, f"k{index}", quantity=2), range(40), threads=8)
 
-    wire.calm()
+    wire.end_faults()
     items = stored(driver.table)
     audited = audit(items)
     acknowledged = [number for answer, number in answers if answer != "refused"]

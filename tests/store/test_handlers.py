@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from fake_stripe import lifecycle
+from prepaid.payments.sessions import EVENTS_PAGE
+from prepaid.use_cases.reconciling import PAGE_PENDING_CHECKS
 from tests.support.api import PURCHASES
 from tests.support.handlers import Clock
 from tests.support.in_process import Service
@@ -93,25 +95,34 @@ def test_two_runs_and_the_webhook_at_once_grant_once(storefront: Storefront, run
     assert types(service.stored()).count("purchase") == 4
 
 
-def test_a_run_makes_up_for_200_purchases_of_three_days(
+def test_runs_that_run_out_of_time_make_up_for_three_days(
     storefront: Storefront, run: Run, service: Service, clock: Clock
 ) -> None:
-    sold = []
-    for number in range(200):
-        if number % 67 == 0:
+    """The first run stops after more than a page of events, the second after more than a page of checks of grants."""
+    sold, events, number_of_looks = [], 0, 110
+    for number in range(90):
+        if number % 30 == 0:
             clock.now += DAY
         sold.append(storefront.sell())
-        storefront.pay(sold[-1], ("card", "pix", "boleto")[number % 3])
+        events += len(storefront.pay(sold[-1], ("card", "pix", "boleto")[number % 3]))
+    checks_of_second_run = 2 * number_of_looks - events
+    assert EVENTS_PAGE < number_of_looks < events
+    assert PAGE_PENDING_CHECKS < checks_of_second_run < len(sold)
+
     answers: list[dict[str, Any]] = []
+    due: list[int] = []
     while not answers or not answers[-1]["finished"]:
-        # Of 333 events and 200 grants; those granted and looked at in one run aren't looked at again.
-        assert len(answers) < 4
-        answers.append(run(looks(150)))
+        assert len(answers) < 3
+        answers.append(run(looks(number_of_looks)))
+        due.append(len(reviews_due(service, clock)))
         clock.now += HOUR
-    assert sum(answer["healed"] for answer in answers) == 200
+
+    assert answers[0]["healed"] == due[0] < len(sold)
+    assert due[1:] == [len(sold) - checks_of_second_run, 0]
+    assert sum(answer["healed"] for answer in answers) == len(sold)
     assert {answer["failed"] + answer["quarantined"] + answer["waiting"] for answer in answers} == {0}
-    assert available(service) == 200 * 100
-    assert types(service.stored()).count("purchase") == 200
+    assert available(service) == len(sold) * 100
+    assert types(service.stored()).count("purchase") == len(sold)
     assert {storefront.purchase(purchase).state for purchase in sold} == {"granted"}
     assert reviews_due(service, clock) == {}
     assert run() == NOTHING

@@ -113,13 +113,13 @@ def test_an_account_without_a_code_looks_like_any_other(
     def watched(account: str) -> list[object]:
         seen: list[object] = []
         for at in [NOW] * 7 + [NOW + MINUTE] * 6 + [NOW + 6 * MINUTE - TICK]:
-            comparisons.made = 0
+            comparisons.count = 0
             wire.forget()
             try:
                 check_code(driver.table, account, WRONG, comparisons.codes, now=at)
             except (WrongCode, CodeLocked) as refused:
                 refusal = vars(refused)
-                seen.append((type(refused), refusal, comparisons.made, tuple(wire.calls)))
+                seen.append((type(refused), refusal, comparisons.count, tuple(wire.calls)))
         return seen
 
     without, with_one = watched("acme"), watched("other")

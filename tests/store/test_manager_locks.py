@@ -44,7 +44,7 @@ def test_after_five_wrong_codes_the_right_one_is_locked_out(driver: StoreDriver,
             check_code(driver.table, "acme", CODE, comparisons.codes, now=at)
         assert locked.value.retry_after_seconds == seconds
 
-    assert comparisons.made == 0
+    assert comparisons.count == 0
     assert stored(driver.table) == before
     assert try_code(driver, CODE, at=NOW + MINUTE) == "right"
 
@@ -75,12 +75,12 @@ def test_five_of_a_thousand_parallel_wrong_codes_are_compared(
 
     answers = at_once(lambda index: try_code(driver, f"{index:06d}", codes=comparisons.codes), range(1_000), threads=32)
 
-    assert 1 <= comparisons.made <= MAX_TRIES
+    assert 1 <= comparisons.count <= MAX_TRIES
     assert Counter(answers).keys() <= {"wrong", "locked"}
-    assert answers.count("wrong") == comparisons.made
+    assert answers.count("wrong") == comparisons.count
     assert (number(driver, "tries"), number(driver, "locks")) == (5, 0)
     assert try_code(driver, CODE, codes=comparisons.codes) == "locked"
-    assert comparisons.made <= MAX_TRIES
+    assert comparisons.count <= MAX_TRIES
 
 
 def test_a_right_code_among_parallel_guesses_takes_a_try_too(driver: StoreDriver, comparisons: Comparisons) -> None:
@@ -91,7 +91,7 @@ def test_a_right_code_among_parallel_guesses_takes_a_try_too(driver: StoreDriver
     answers = at_once(lambda code: try_code(driver, code, codes=comparisons.codes), guesses, threads=16)
 
     # Five, and five more if the right code was among them.
-    assert comparisons.made <= MAX_TRIES * (1 + answers.count("right"))
+    assert comparisons.count <= MAX_TRIES * (1 + answers.count("right"))
 
 
 def test_a_right_code_resets_no_try_made_meanwhile(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
@@ -126,7 +126,7 @@ def test_a_try_with_a_lost_response_counts_at_least_once(
 
     assert try_code(driver, WRONG, codes=comparisons.codes) == "wrong"
 
-    assert comparisons.made == 1
+    assert comparisons.count == 1
     assert number(driver, "tries") == 2
 
 
@@ -140,7 +140,7 @@ def test_a_fifth_try_without_a_response_locks_out_a_right_code(
 
     assert try_code(driver, CODE, codes=comparisons.codes) == "locked"
 
-    assert comparisons.made == 0
+    assert comparisons.count == 0
     assert number(driver, "tries") == 5
 
 
@@ -166,4 +166,4 @@ def test_no_code_is_compared_without_the_database(
     with pytest.raises(Busy):
         check_code(short_of_time.table, "acme", CODE, comparisons.codes, now=NOW)
 
-    assert comparisons.made == 0
+    assert comparisons.count == 0

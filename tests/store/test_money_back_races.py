@@ -249,7 +249,7 @@ def test_a_refund_that_cannot_be_written_is_busy(driver: StoreDriver, wire: Wire
     with pytest.raises(Busy):
         driver.with_deadline(FakeTime().deadline(0.3)).receive(REFUNDED)
 
-    wire.calm()
+    wire.end_faults()
     assert standing(driver) == ("granted", 0, 100, 0)
     driver.receive(REFUNDED)
     assert standing(driver) == ("refunded", 100, 0, 0)

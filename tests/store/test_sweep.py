@@ -371,7 +371,7 @@ def test_a_sweep_whose_rows_cannot_be_read_is_busy(driver: StoreDriver, sweeper:
 
     with pytest.raises(Busy):
         sweeper.run(DUE_AT, deadline=FakeTime().deadline())
-    wire.calm()
+    wire.end_faults()
 
     assert sweeper.run(DUE_AT).recorded == 1
 

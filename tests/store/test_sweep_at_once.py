@@ -194,7 +194,7 @@ def test_a_sweep_that_dies_at_any_call_is_finished_by_the_next(
         except Died:
             deaths += 1
         finally:
-            wire.calm()
+            wire.end_faults()
         assert passed(driver) == []
 
     assert deaths > 0

@@ -341,9 +341,9 @@ def test_reconciliations_continue_each_others_run(sides: Sides) -> None:
     finished = sides.second.call("reconcile", {})
     again = sides.first.call("reconcile", {})
 
-    assert [one["finished"] for one in (stopped, finished, again)] == [False, True, True]
+    assert [run["finished"] for run in (stopped, finished, again)] == [False, True, True]
     assert (stopped["healed"] + finished["healed"], again["healed"]) == (1, 0)
-    assert [one["failed"] + one["quarantined"] for one in (stopped, finished, again)] == [0, 0, 0]
+    assert [run["failed"] + run["quarantined"] for run in (stopped, finished, again)] == [0, 0, 0]
     assert sides.first(PURCHASE, id=bought["id"]).body["state"] == "granted"
     assert sides.agree()
 

@@ -26,9 +26,9 @@ class Endless:
     def __init__(self, entries: int, measured_at: tuple[int, ...]) -> None:
         self.peaks: dict[int, int] = {}
         self._measured_at = measured_at
-        self._rows = self._made(entries)
+        self._rows = self._computed(entries)
 
-    def _made(self, entries: int) -> Iterator[Item]:
+    def _computed(self, entries: int) -> Iterator[Item]:
         whole, catalog = WholeTable(), first_catalog()
         driver = StoreDriver(whole.table)
         driver.open(credits=1_000_000)

@@ -3,13 +3,13 @@
 moto isn't safe under threads and ignores limits and tokens of transactions: tests/store and tests/stack test those.
 """
 
-import copy
+import copyreg
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -49,7 +49,8 @@ def aws_in_process() -> Iterator[None]:
             patch.delenv(name)
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
-        patch.setattr(MotoTable, "__deepcopy__", _snapshot, raising=False)
+        # How Python's deepcopy copies a class without a method of its own for it.
+        patch.setitem(copyreg.dispatch_table, MotoTable, lambda table: (partial(_snapshot, table), ()))
         # For each call, moto compares its address with those of every service, and lists the operations of its service.
         patch.setattr(backend_index, "backend_url_patterns", _addresses())
         patch.setattr("moto.core.responses.method_names_from_class", cache(method_names_from_class))
@@ -65,23 +66,30 @@ def _addresses() -> list[tuple[str, re.Pattern[str]]]:
     return [(service, pattern) for service, pattern in backend_index.backend_url_patterns if service in SERVICES]
 
 
-def _snapshot(table: MotoTable, _: object) -> MotoTable:
+def _snapshot(table: MotoTable) -> MotoTable:
     """What moto restores when a transaction fails. It copies the whole table for each item of each transaction.
 
     Rows are enough: no transaction of ours updates an item in place.
     """
-    snapshot = copy.copy(table)
+    snapshot = _shallow_copy(table)
     snapshot.items = table.items.copy()
     for partition, rows in table.items.items():
         snapshot.items[partition] = dict(rows)
     return snapshot
 
 
+def _shallow_copy(table: MotoTable) -> MotoTable:
+    """The same table in another object. copy.copy would look into the same list as deepcopy, and find _snapshot."""
+    shallow = object.__new__(type(table))
+    vars(shallow).update(vars(table))
+    return shallow
+
+
 def _query(table: MotoTable, hash_key: DynamoType, *args: Any, **named: Any) -> Any:
     """moto's own query, of one partition: moto sorts the whole table for each query."""
     if args[INDEX_NAME]:
         return MOTO_QUERY(table, hash_key, *args, **named)
-    partition = copy.copy(table)
+    partition = _shallow_copy(table)
     partition.items = defaultdict(dict, {hash_key: table.items[hash_key]} if hash_key in table.items else {})
     return MOTO_QUERY(partition, hash_key, *args, **named)
 

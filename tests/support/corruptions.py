@@ -240,7 +240,7 @@ def variants(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             # A lot or a draw.
             words = leaf.split(" ")
             for number, word in enumerate(words):
-                changed = [*words[:number], otherwise_said(word), *words[number + 1 :]]
+                changed = [*words[:number], changed_word(word), *words[number + 1 :]]
                 yield (*place, "word", str(number)), _with(whole, place, " ".join(changed))
             yield (*place, "shorter"), _with(whole, place, " ".join(words[:-1]))
             yield (*place, "longer"), _with(whole, place, f"{leaf} {words[-1]}")
@@ -248,7 +248,7 @@ def variants(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield place, _with(whole, place, f"{leaf}x")
 
 
-def otherwise_said(word: str) -> str:
+def changed_word(word: str) -> str:
     """Another word of the same kind: a count, a letter or a time."""
     if word.isdigit():
         return str(int(word) + 1)

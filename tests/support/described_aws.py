@@ -26,11 +26,14 @@ def _session() -> Any:
 
 
 class DescribedAws:
-    """answers: by operation; a function gets the request's parameters. Nothing leaves this process."""
+    """answers: by operation; a function gets the request's parameters. calls: operations with their parameters.
+
+    Nothing leaves this process.
+    """
 
     def __init__(self, answers: dict[str, Answer]) -> None:
         self.answers = answers
-        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+        self.calls: list[tuple[str, Mapping[str, Any]]] = []
 
     def client(self, service: str) -> Any:
         """A client of botocore's own, whose requests are answered here."""
@@ -42,7 +45,7 @@ class DescribedAws:
 
         def answer(model: Any, **_: Any) -> tuple[AWSResponse, Mapping[str, Any]]:
             params = sent[model.name]
-            self.asked.append((model.name, params))
+            self.calls.append((model.name, params))
             given = self.answers[model.name]
             response = given(params) if callable(given) else given
             if isinstance(response, ClientError):

@@ -24,7 +24,7 @@ from tests.support.handlers import (
 )
 from tests.support.in_process import Service
 from tests.support.store_driver import FakeTime
-from tests.support.stripe_line import stripe_in_process
+from tests.support.stripe_line import no_pauses_of_the_sdk, stripe_in_process
 from tests.support.stripe_purchases import CURRENT_SECRET, PREVIOUS_SECRET, SHOP_KEY, STRIPE_KEYS, Storefront
 
 
@@ -83,17 +83,13 @@ def running_fake(fakes_time: FakesTime) -> Iterator[RunningFake]:
 
 
 @pytest.fixture
-def fake(
-    running_fake: RunningFake, fakes_time: FakesTime, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[RunningFake]:
+def fake(running_fake: RunningFake, fakes_time: FakesTime, clock: Clock) -> Iterator[RunningFake]:
     """Stripe, as far as the functions can tell: empty, and with the same clock."""
     fakes_time.clock = clock
-    # The SDK's pauses between its retries are real seconds; nothing here is about them.
-    monkeypatch.setattr("stripe.HTTPClient._sleep_time_seconds", lambda *_, **__: 0)
     with running_fake.state.lock:
         running_fake.state.clear()
         running_fake.api.idempotency.clear()
-    with stripe_in_process(running_fake.api):
+    with stripe_in_process(running_fake.api), no_pauses_of_the_sdk():
         yield running_fake
     running_fake.api.faults.plan(0, Fault())
     fakes_time.clock = None

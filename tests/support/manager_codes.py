@@ -19,13 +19,13 @@ class Comparisons:
     """Counts the calls of the slow hash. codes: compare with these, so that calls are counted."""
 
     def __init__(self) -> None:
-        self.made = 0
+        self.count = 0
         self.codes = replace(CODES, slow_digest=self._counted)
         self._lock = Lock()
 
     def _counted(self, peppered: bytes, salt: bytes) -> bytes:
         with self._lock:
-            self.made += 1
+            self.count += 1
         return CODES.slow_digest(peppered, salt)
 
 

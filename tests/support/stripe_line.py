@@ -56,6 +56,15 @@ def ask_fake(
 
 
 @contextmanager
+def no_pauses_of_the_sdk() -> Iterator[None]:
+    """Within the with block the SDK retries at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0)
+        patch.setattr(stripe.HTTPClient, "MAX_DELAY", 0)
+        yield
+
+
+@contextmanager
 def stripe_in_process(api: Api) -> Iterator[None]:
     """Within the with block the SDK's requests to this fake's address reach it without a socket."""
     over_http = stripe.RequestsClient.request

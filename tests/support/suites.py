@@ -22,7 +22,7 @@ class Suites:
         self._ended: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._began: dict[str, float] = {}
-        self._said = time.monotonic()
+        self._reported_at = time.monotonic()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._expect(item.nodeid for item in session.items)
@@ -39,7 +39,7 @@ class Suites:
         suite = suite_of(nodeid)
         if suite not in self._began:
             self._began[suite] = time.monotonic()
-            self._say(f"{suite}: {self._total[suite]} tests begin")
+            self._report(f"{suite}: {self._total[suite]} tests begin")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         suite = suite_of(report.nodeid)
@@ -53,15 +53,15 @@ class Suites:
             result = f"{self._failed[suite]} failed" if self._failed[suite] else "passed"
             done = sum(self._ended[name] == count for name, count in self._total.items())
             time_taken = f"{seconds // 60}:{seconds % 60:02}"
-            self._say(f"{suite}: {result} after {time_taken} min. {done} of {len(self._total)} suites are done")
-        elif time.monotonic() - self._said > SILENCE_SECONDS:
-            self._say(f"{suite}: {self._ended[suite]} of {self._total[suite]} tests are done")
+            self._report(f"{suite}: {result} after {time_taken} min. {done} of {len(self._total)} suites are done")
+        elif time.monotonic() - self._reported_at > SILENCE_SECONDS:
+            self._report(f"{suite}: {self._ended[suite]} of {self._total[suite]} tests are done")
 
-    def _say(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._reporter.ensure_newline()
         self._reporter.write_line(text)
         self._reporter.flush()
-        self._said = time.monotonic()
+        self._reported_at = time.monotonic()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:

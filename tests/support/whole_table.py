@@ -20,7 +20,7 @@ from prepaid.use_cases.verifying.findings import Finding
 from prepaid.use_cases.verifying.recent_pass import RecentPass, advance_recent, pack_recent, unpack_recent
 from prepaid.use_cases.verifying.scan_pass import ScanPass, advance, finish, pack, unpack
 from tests.simulation.database import Answer, Database
-from tests.simulation.line import _QuickClient, calm
+from tests.simulation.line import QuickClient, no_faults
 from tests.simulation.stored_items import as_stored
 from tests.support.store_driver import DAY, NO_DEADLINE, NOW, Stored
 
@@ -93,14 +93,14 @@ class WholeDatabase(Database):
         return {"UnprocessedItems": {}}
 
 
-class WholeClient(_QuickClient):
+class WholeClient(QuickClient):
     """The simulation's quick client, with the verifier's own call and batches of puts."""
 
     def batch_write_item(self, **params: Any) -> Answer:
-        return self._call("BatchWriteItem", params)
+        return self.call("BatchWriteItem", params)
 
     def scan(self, **params: Any) -> Answer:
-        return self._call("Scan", params)
+        return self.call("Scan", params)
 
 
 @cache
@@ -121,7 +121,7 @@ class WholeTable:
     def table(self) -> Table:
         # One client for all: a client numbers the tokens of its transactions itself.
         real = errors_of_a_client()
-        client: Any = WholeClient(real, self.database, calm)
+        client: Any = WholeClient(real, self.database, no_faults)
         # A pause between reads of what was left out takes no time.
         return Table(client=client, name=NAME, deadline=replace(NO_DEADLINE, sleep=lambda _: None))
 

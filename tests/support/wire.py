@@ -65,7 +65,7 @@ class Wire:
         """Let every request of this operation meet the fault, until the plan changes."""
         self.chaos = lambda name: fault if name == operation else None
 
-    def calm(self) -> None:
+    def end_faults(self) -> None:
         """No more faults."""
         self._planned.clear()
         self.chaos = lambda _: None
