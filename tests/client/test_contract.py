@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 import pytest
 
-from prepaid_client import AsyncPrepaid, BatchItem, Catalog, Prepaid, answers, calls, errors
+from prepaid_client import AsyncPrepaid, BatchItem, Catalog, Prepaid, calls, errors, responses
 from prepaid_client.binding import Operation, ServiceOperation
 from prepaid_client.client import Account, AccountMethods, AsyncAccount, ServiceMethods
 from prepaid_client.errors import BY_CODE
@@ -173,7 +173,7 @@ def test_an_answer_has_the_members_of_its_schema(operation_id: str) -> None:
             assert call.shape is type(None)
         elif operation_id == "consumeBatch":
             # Its results are told apart by their status: test_spending.py.
-            assert call.shape is answers.Batch
+            assert call.shape is responses.Batch
         else:
             check_shape(call.shape, content["application/json"]["schema"], operation_id)
 

@@ -21,7 +21,7 @@ from prepaid_client import (
     VersionConflict,
     WrongCode,
 )
-from prepaid_client.answers import ListedEvent
+from prepaid_client.responses import ListedEvent
 from tests.support.api import CODE
 from tests.support.contract import routes
 from tests.support.failing_line import FailingLine

@@ -15,7 +15,7 @@ from prepaid_client import (
     Prepaid,
     Unauthorized,
     Unavailable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     VersionConflict,
 )
 from tests.support.api import CLIENTS, CODE
@@ -148,7 +148,7 @@ def test_what_the_gateway_refuses_is_not_retried(shop: Served, kind: str, status
 def test_an_answer_of_something_else_is_no_charge(shop: Served, kind: str, answer: Answered) -> None:
     line = FailingLine([answer])
 
-    with pytest.raises(UnexpectedAnswer, match=str(answer.status)):
+    with pytest.raises(UnexpectedResponse, match=str(answer.status)):
         charge(shop, kind, line)
 
     assert len(line.requests) == 1

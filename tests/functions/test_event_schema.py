@@ -59,7 +59,7 @@ def test_a_member_for_a_text_does_not_fit(events: list[dict[str, Any]], member: 
 
 
 def test_each_text_of_an_event_has_a_pattern_that_no_sentence_fits() -> None:
-    data = DOCUMENT["$defs"]["EventDataAnswer"]["properties"]
+    data = DOCUMENT["$defs"]["EventDataResponse"]["properties"]
 
     for member, schema in data.items():
         validator = Strict(closed({**schema, "$defs": DOCUMENT["$defs"]}))

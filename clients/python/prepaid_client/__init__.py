@@ -1,22 +1,5 @@
 """Client of Prepaid, the credits service: typed, sync and async, with retries that charge once."""
 
-from prepaid_client.answers import (
-    AccountTerms,
-    Balance,
-    Batch,
-    Capture,
-    Consumption,
-    Entry,
-    Grant,
-    HoldState,
-    PlacedHold,
-    Quote,
-    Release,
-    Reversal,
-    Statement,
-    Usage,
-)
-from prepaid_client.answers_about_buying import Catalog, Feature, Pack, Plan, Purchase
 from prepaid_client.calls import BatchItem
 from prepaid_client.client import Account, AsyncAccount, AsyncHold, AsyncPrepaid, Hold, Prepaid
 from prepaid_client.errors import (
@@ -46,12 +29,29 @@ from prepaid_client.errors import (
     TooManyLots,
     Unauthorized,
     Unavailable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     VersionConflict,
     WebhookRejected,
     WrongCode,
 )
 from prepaid_client.keys import key_of
+from prepaid_client.responses import (
+    AccountTerms,
+    Balance,
+    Batch,
+    Capture,
+    Consumption,
+    Entry,
+    Grant,
+    HoldState,
+    PlacedHold,
+    Quote,
+    Release,
+    Reversal,
+    Statement,
+    Usage,
+)
+from prepaid_client.responses_about_buying import Catalog, Feature, Pack, Plan, Purchase
 from prepaid_client.tokens import ClientCredentials
 from prepaid_client.webhooks import Event, unwrap
 
@@ -109,7 +109,7 @@ __all__ = [
     "TooManyLots",
     "Unauthorized",
     "Unavailable",
-    "UnexpectedAnswer",
+    "UnexpectedResponse",
     "Usage",
     "VersionConflict",
     "WebhookRejected",

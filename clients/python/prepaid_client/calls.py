@@ -12,8 +12,9 @@ from urllib.parse import quote as percent_encoded
 
 import msgspec
 
-from prepaid_client import answers
-from prepaid_client.answers_about_buying import (
+from prepaid_client import responses
+from prepaid_client.errors import refusal
+from prepaid_client.responses_about_buying import (
     Catalog,
     ListedPurchasesPage,
     ManagerSession,
@@ -22,7 +23,6 @@ from prepaid_client.answers_about_buying import (
     Purchase,
     PurchasesPage,
 )
-from prepaid_client.errors import refusal
 
 # The longest wait for one answer. Requests that wait for Stripe or read a long history have LONG_ATTEMPT_SECONDS.
 ATTEMPT_SECONDS = 10.0
@@ -132,85 +132,85 @@ class NewTerms(OptionalTerms):
 
 def consume(
     account: str, feature: str, quantity: int = 1, *, key: str, **texts: Unpack[Texts]
-) -> Call[answers.Consumption]:
+) -> Call[responses.Consumption]:
     """Charge once for `key`, all or nothing. Raises InsufficientCredits, AccountNotActive, FeatureRetired."""
     return _post(
         f"{_account(account)}/consumptions",
-        answers.Consumption,
+        responses.Consumption,
         key=key,
         body={"feature": feature, "quantity": quantity, **texts},
     )
 
 
-def find_consumption(account: str, key: str) -> Call[answers.Consumption]:
+def find_consumption(account: str, key: str) -> Call[responses.Consumption]:
     """The consumption of a key, without charging. Raises NotFound if none has taken effect."""
-    return _get(f"{_account(account)}/consumptions", answers.Consumption, query={"idempotency_key": key})
+    return _get(f"{_account(account)}/consumptions", responses.Consumption, query={"idempotency_key": key})
 
 
-def get_consumption(account: str, consumption: str) -> Call[answers.Consumption]:
+def get_consumption(account: str, consumption: str) -> Call[responses.Consumption]:
     """A consumption. Raises NotFound."""
-    return _get(f"{_account(account)}/consumptions/{_part(consumption)}", answers.Consumption)
+    return _get(f"{_account(account)}/consumptions/{_part(consumption)}", responses.Consumption)
 
 
-def consume_batch(account: str, items: Iterable[BatchItem]) -> Call[answers.Batch]:
+def consume_batch(account: str, items: Iterable[BatchItem]) -> Call[responses.Batch]:
     """Charge 1 to 40 items one after another. Each result is a Consumption or the Refused of that item alone."""
     body = {"items": [_named(asdict(item)) for item in items]}
-    return _changing("POST", f"{_account(account)}/consumptions/batch", answers.Batch, body=body, parse=_batch)
+    return _changing("POST", f"{_account(account)}/consumptions/batch", responses.Batch, body=body, parse=_batch)
 
 
 def place_hold(
     account: str, feature: str, quantity: int = 1, *, key: str, ttl_seconds: int = 900, **texts: Unpack[Texts]
-) -> Call[answers.PlacedHold]:
+) -> Call[responses.PlacedHold]:
     """Reserve units. The hold lapses by itself after `ttl_seconds`. Raises as `consume`, and TooManyHolds."""
     return _post(
         f"{_account(account)}/holds",
-        answers.PlacedHold,
+        responses.PlacedHold,
         key=key,
         body={"feature": feature, "quantity": quantity, "ttl_seconds": ttl_seconds, **texts},
     )
 
 
-def capture_hold(account: str, hold: str, quantity: int | None = None, *, key: str) -> Call[answers.Capture]:
+def capture_hold(account: str, hold: str, quantity: int | None = None, *, key: str) -> Call[responses.Capture]:
     """Spend units of a hold, all by default; the rest comes back. Raises AlreadyCaptured, HoldReleased, HoldLapsed."""
     path = f"{_account(account)}/holds/{_part(hold)}/capture"
-    return _post(path, answers.Capture, key=key, body={"quantity": quantity})
+    return _post(path, responses.Capture, key=key, body={"quantity": quantity})
 
 
-def release_hold(account: str, hold: str, *, key: str) -> Call[answers.Release]:
+def release_hold(account: str, hold: str, *, key: str) -> Call[responses.Release]:
     """Give back all of a hold. Raises AlreadyCaptured, HoldReleased, HoldLapsed."""
-    return _post(f"{_account(account)}/holds/{_part(hold)}/release", answers.Release, key=key)
+    return _post(f"{_account(account)}/holds/{_part(hold)}/release", responses.Release, key=key)
 
 
-def get_hold(account: str, hold: str) -> Call[answers.HoldState]:
+def get_hold(account: str, hold: str) -> Call[responses.HoldState]:
     """A hold and its current state. Raises NotFound."""
-    return _get(f"{_account(account)}/holds/{_part(hold)}", answers.HoldState)
+    return _get(f"{_account(account)}/holds/{_part(hold)}", responses.HoldState)
 
 
 def reverse_charge(
     account: str, charge: str, quantity: int | None = None, *, reason: str, key: str
-) -> Call[answers.Reversal]:
+) -> Call[responses.Reversal]:
     """Return units of a charge, all that are left by default. charge: the id of a consumption or a capture.
 
     Raises AlreadyReversed, NotFound.
     """
     path = f"{_account(account)}/consumptions/{_part(charge)}/reversals"
-    return _post(path, answers.Reversal, key=key, body={"quantity": quantity, "reason": reason})
+    return _post(path, responses.Reversal, key=key, body={"quantity": quantity, "reason": reason})
 
 
-def get_balance(account: str, *, at: Time | None = None) -> Call[answers.Balance]:
+def get_balance(account: str, *, at: Time | None = None) -> Call[responses.Balance]:
     """The account's balance, now or at an earlier time. It is for display: don't check it before a charge."""
-    return _get(f"{_account(account)}/balance", answers.Balance, query={"at": at})
+    return _get(f"{_account(account)}/balance", responses.Balance, query={"at": at})
 
 
-def quote(account: str, feature: str, quantity: int = 1) -> Call[answers.Quote]:
+def quote(account: str, feature: str, quantity: int = 1) -> Call[responses.Quote]:
     """What a consumption would draw, or what is missing. It reserves nothing."""
     body = {"feature": feature, "quantity": quantity}
-    return _changing("POST", f"{_account(account)}/quotes", answers.Quote, body=body)
+    return _changing("POST", f"{_account(account)}/quotes", responses.Quote, body=body)
 
 
-def get_history(account: str, **filters: Unpack[HistoryFilters]) -> Call[answers.HistoryPage]:
+def get_history(account: str, **filters: Unpack[HistoryFilters]) -> Call[responses.HistoryPage]:
     """A page of entries, newest first. `history` iterates over all pages."""
-    return _get(f"{_account(account)}/history", answers.HistoryPage, query=_filters(filters))
+    return _get(f"{_account(account)}/history", responses.HistoryPage, query=_filters(filters))
 
 
 def get_history_csv(account: str, **filters: Unpack[HistoryFilters]) -> Call[str]:
@@ -218,10 +218,11 @@ def get_history_csv(account: str, **filters: Unpack[HistoryFilters]) -> Call[str
     return _csv(f"{_account(account)}/history", _filters(filters))
 
 
-def get_statement(account: str, month: str) -> Call[answers.Statement]:
+def get_statement(account: str, month: str) -> Call[responses.Statement]:
     """The statement of a month (2026-11)."""
     return replace(
-        _get(f"{_account(account)}/statements/{_part(month)}", answers.Statement), attempt_seconds=LONG_ATTEMPT_SECONDS
+        _get(f"{_account(account)}/statements/{_part(month)}", responses.Statement),
+        attempt_seconds=LONG_ATTEMPT_SECONDS,
     )
 
 
@@ -232,46 +233,50 @@ def get_statement_csv(account: str, month: str) -> Call[str]:
 
 def get_usage(
     account: str, *, from_: Time | None = None, to: Time | None = None, by: str = "month"
-) -> Call[answers.Usage]:
+) -> Call[responses.Usage]:
     """The use by feature and source. by: day or month."""
     query = {"from": from_, "to": to, "by": by}
-    return replace(_get(f"{_account(account)}/usage", answers.Usage, query=query), attempt_seconds=LONG_ATTEMPT_SECONDS)
+    return replace(
+        _get(f"{_account(account)}/usage", responses.Usage, query=query), attempt_seconds=LONG_ATTEMPT_SECONDS
+    )
 
 
 def list_events_of_account(
     account: str, *, after: int | None = None, limit: int | None = None
-) -> Call[answers.EventsPage]:
+) -> Call[responses.EventsPage]:
     """A page of the events of the entries after entry `after`, from the ledger. `events` iterates over all pages."""
-    call = _get(f"{_account(account)}/events", answers.EventsPage, query={"after": after, "limit": limit})
+    call = _get(f"{_account(account)}/events", responses.EventsPage, query={"after": after, "limit": limit})
     return replace(call, cursor_name="after")
 
 
-def list_events(*, after: str | None = None, limit: int | None = None) -> Call[answers.EventsFeed]:
+def list_events(*, after: str | None = None, limit: int | None = None) -> Call[responses.EventsFeed]:
     """A page of the events of all accounts in the last 30 days, after the `next` of an earlier page.
 
     `events` iterates over all pages, up to half a minute ago.
     """
-    return replace(_get("/v1/events", answers.EventsFeed, query={"after": after, "limit": limit}), cursor_name="after")
+    return replace(
+        _get("/v1/events", responses.EventsFeed, query={"after": after, "limit": limit}), cursor_name="after"
+    )
 
 
-def put_account(account: str, **terms: Unpack[NewTerms]) -> Call[answers.AccountTerms]:
+def put_account(account: str, **terms: Unpack[NewTerms]) -> Call[responses.AccountTerms]:
     """Open an account, or replace all terms of an existing one."""
-    return _changing("PUT", _account(account), answers.AccountTerms, body=terms)
+    return _changing("PUT", _account(account), responses.AccountTerms, body=terms)
 
 
-def patch_account(account: str, **changes: Unpack[AccountChanges]) -> Call[answers.AccountTerms]:
+def patch_account(account: str, **changes: Unpack[AccountChanges]) -> Call[responses.AccountTerms]:
     """Change the named terms and nothing else."""
-    return _changing("PATCH", _account(account), answers.AccountTerms, body=changes)
+    return _changing("PATCH", _account(account), responses.AccountTerms, body=changes)
 
 
-def get_account(account: str) -> Call[answers.AccountTerms]:
+def get_account(account: str) -> Call[responses.AccountTerms]:
     """The account's terms."""
-    return _get(_account(account), answers.AccountTerms)
+    return _get(_account(account), responses.AccountTerms)
 
 
-def list_accounts(*, limit: int | None = None, cursor: str | None = None) -> Call[answers.AccountsPage]:
+def list_accounts(*, limit: int | None = None, cursor: str | None = None) -> Call[responses.AccountsPage]:
     """A page of all accounts. `accounts` iterates over all pages."""
-    return _get("/v1/accounts", answers.AccountsPage, query={"limit": limit, "cursor": cursor})
+    return _get("/v1/accounts", responses.AccountsPage, query={"limit": limit, "cursor": cursor})
 
 
 def grant_credits(
@@ -283,7 +288,7 @@ def grant_credits(
     key: str,
     expires_at: Time | None = None,
     valid_months: int | None = None,
-) -> Call[answers.Grant]:
+) -> Call[responses.Grant]:
     """Grant credits, once for `key`. kind: promotion or adjustment. Raises TooManyLots."""
     body = {
         "credits": credits,
@@ -292,18 +297,18 @@ def grant_credits(
         "expires_at": None if expires_at is None else _text(expires_at),
         "valid_months": valid_months,
     }
-    return _post(f"{_account(account)}/grants", answers.Grant, key=key, body=body)
+    return _post(f"{_account(account)}/grants", responses.Grant, key=key, body=body)
 
 
-def void_grant(account: str, grant: str, credits: int | None = None, *, reason: str, key: str) -> Call[answers.Void]:
+def void_grant(account: str, grant: str, credits: int | None = None, *, reason: str, key: str) -> Call[responses.Void]:
     """Take back what remains of a grant. Raises ExceedsRemaining, PurchaseNotVoidable, NotFound."""
     path = f"{_account(account)}/grants/{_part(grant)}/voids"
-    return _post(path, answers.Void, key=key, body={"credits": credits, "reason": reason})
+    return _post(path, responses.Void, key=key, body={"credits": credits, "reason": reason})
 
 
-def erase(account: str, customer: str, *, key: str) -> Call[answers.Erasure]:
+def erase(account: str, customer: str, *, key: str) -> Call[responses.Erasure]:
     """Remove the texts that name a customer from the history."""
-    call = _post(f"{_account(account)}/erasures", answers.Erasure, key=key, body={"customer": customer})
+    call = _post(f"{_account(account)}/erasures", responses.Erasure, key=key, body={"customer": customer})
     return replace(call, attempt_seconds=LONG_ATTEMPT_SECONDS)
 
 
@@ -391,7 +396,7 @@ def _csv(path: str, query: Mapping[str, Any]) -> Call[str]:
     return replace(call, parse=bytes.decode, headers=headers, attempt_seconds=LONG_ATTEMPT_SECONDS)
 
 
-def _post[T: answers.Keyed](path: str, shape: type[T], *, key: str, body: Mapping[str, Any] | None = None) -> Call[T]:
+def _post[T: responses.Keyed](path: str, shape: type[T], *, key: str, body: Mapping[str, Any] | None = None) -> Call[T]:
     """A request with an idempotency key. Raises ValueError for a key that HTTP can't carry."""
     if not KEY.fullmatch(key):
         raise ValueError(f"{key!r} is no idempotency key: 1 to 255 visible ASCII characters")
@@ -411,11 +416,11 @@ def _json[T](shape: type[T]) -> Parse[T]:
     return lambda content: msgspec.json.decode(content, type=shape)
 
 
-def _batch(content: bytes) -> answers.Batch:
+def _batch(content: bytes) -> responses.Batch:
     results: Sequence[dict[str, Any]] = msgspec.json.decode(content)["results"]
-    return answers.Batch(
+    return responses.Batch(
         results=tuple(
-            msgspec.convert(result, answers.Consumption)
+            msgspec.convert(result, responses.Consumption)
             if result["status"] == CREATED
             else refusal(result["status"], result)
             for result in results

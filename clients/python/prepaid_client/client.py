@@ -14,12 +14,12 @@ from typing import Self, Unpack
 import httpx
 
 from prepaid_client import calls
-from prepaid_client.answers import Capture, PlacedHold
 from prepaid_client.binding import Listing, Operation, ServiceListing, ServiceOperation
 from prepaid_client.calls import Texts
 from prepaid_client.charging import AsyncDecorator, Choice, Decorator, Price, charged, charged_async
 from prepaid_client.errors import Refused
 from prepaid_client.holding import Work, give_back, reserve
+from prepaid_client.responses import Capture, PlacedHold
 from prepaid_client.sending import Service
 from prepaid_client.tokens import ClientCredentials
 from prepaid_client.transports import AsyncTransport, SyncTransport

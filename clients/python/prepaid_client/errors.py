@@ -50,7 +50,7 @@ class Unavailable(PrepaidError):
         return f"{self.args[0]}. {happened}.{advice}"
 
 
-class UnexpectedAnswer(Unavailable):
+class UnexpectedResponse(Unavailable):
     """The answer isn't one of this API: another program answered, or another version. Check the address."""
 
 

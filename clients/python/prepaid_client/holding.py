@@ -1,6 +1,6 @@
 """The flows of holding, working and then charging, which `hold` and `charge` share, sync and async.
 
-A flow yields the calls to make and receives their answers. `key` identifies the work, which is charged at most once.
+A flow yields the calls to make and receives their responses. `key` identifies the work, which is charged at most once.
 """
 
 import itertools
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prepaid_client import calls
-from prepaid_client.answers import PlacedHold
 from prepaid_client.calls import Call, Texts
 from prepaid_client.errors import (
     AlreadyCaptured,
@@ -20,6 +19,7 @@ from prepaid_client.errors import (
     PrepaidError,
     Refused,
 )
+from prepaid_client.responses import PlacedHold
 
 logger = logging.getLogger("prepaid_client")
 

@@ -14,9 +14,9 @@ from urllib.parse import quote_plus, urlsplit
 import httpx
 import msgspec
 
-from prepaid_client.answers import Keyed
 from prepaid_client.calls import Call
-from prepaid_client.errors import Refused, Unauthorized, Unavailable, UnexpectedAnswer, refusal
+from prepaid_client.errors import Refused, Unauthorized, Unavailable, UnexpectedResponse, refusal
+from prepaid_client.responses import Keyed
 from prepaid_client.tokens import CachedToken, ClientCredentials, TokenResponse
 
 CONNECT_SECONDS = 2.0
@@ -121,7 +121,7 @@ def exchange[T](call: Call[T], service: Service) -> Steps[T]:
         except Unavailable as error:
             happened = happened or (call.changes and error.may_have_happened)
             pause = _pause(attempt, error.retry_after, service.random)
-            final = isinstance(error, UnexpectedAnswer) or (happened and not call.repeatable)
+            final = isinstance(error, UnexpectedResponse) or (happened and not call.repeatable)
             if final or service.clock() + pause >= give_up_at:
                 raise _with_key(error, call, happened=happened) from error
         attempt += 1
@@ -166,7 +166,7 @@ def _request(call: Call[Any], url: str, token: str) -> httpx.Request:
 
 
 def _read[T](call: Call[T], outcome: Outcome) -> T:
-    """The answer in an outcome. Raises Refused, Unavailable, UnexpectedAnswer."""
+    """The answer in an outcome. Raises Refused, Unavailable, UnexpectedResponse."""
     if isinstance(outcome, httpx.RequestError):
         reason = f"{call.method} {call.path}: no answer ({type(outcome).__name__})"
         raise Unavailable(reason, may_have_happened=not isinstance(outcome, NEVER_SENT))
@@ -175,7 +175,7 @@ def _read[T](call: Call[T], outcome: Outcome) -> T:
         try:
             answer = call.parse(outcome.content)
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError) as error:
-            raise UnexpectedAnswer(f"{reason} and not as documented", may_have_happened=True) from error
+            raise UnexpectedResponse(f"{reason} and not as documented", may_have_happened=True) from error
         replayed = outcome.headers.get("idempotent-replayed") == "true"
         return replace(answer, replayed=True) if replayed and isinstance(answer, Keyed) else answer
     problem, retry_after = _problem(outcome), seconds_asked(outcome)
@@ -185,7 +185,7 @@ def _read[T](call: Call[T], outcome: Outcome) -> T:
         reason = f"{reason} {code}" if code else reason
         raise Unavailable(reason, may_have_happened=done, code=code, retry_after=retry_after)
     if not outcome.is_client_error and code not in NOT_RETRIED:
-        raise UnexpectedAnswer(reason, may_have_happened=outcome.is_server_error)
+        raise UnexpectedResponse(reason, may_have_happened=outcome.is_server_error)
     raise refusal(outcome.status_code, problem, retry_after)
 
 

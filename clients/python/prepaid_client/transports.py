@@ -19,7 +19,7 @@ type Step = Send | Pause | NeedToken
 
 
 class SyncTransport:
-    """Sends calls and waits for their answers. Safe for threads. transport: httpx's own by default."""
+    """Sends calls and waits for their responses. Safe for threads. transport: httpx's own by default."""
 
     def __init__(self, service: Service, transport: httpx.BaseTransport | None) -> None:
         self._service = service

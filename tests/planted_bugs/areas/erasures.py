@@ -118,8 +118,8 @@ ERASURES = (
     Bug(
         "a file hides that a customer was erased",
         "csv_cells",
-        'ERASED_CELL if entry.erased and column == "customer" else answer[column]',
-        "answer[column]",
+        'ERASED_CELL if entry.erased and column == "customer" else response[column]',
+        "response[column]",
         ("functions/test_erasure",),
     ),
     Bug(

@@ -83,7 +83,7 @@ EVENTS = (
     Bug(
         "an event that the bus refused is forgotten",
         "put_events",
-        'if codes or answer["FailedEntryCount"]: raise NotAccepted(", ".join(codes))',
+        'if codes or response["FailedEntryCount"]: raise NotAccepted(", ".join(codes))',
         "",
         ("functions/test_publish",),
     ),

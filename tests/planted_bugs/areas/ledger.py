@@ -350,7 +350,7 @@ LEDGER = (
     ),
     Bug(
         "a balance shows what is retired",
-        "balance_answer",
+        "balance_response",
         "if feature.active or feature.id in quota_limits(account, catalog)",
         "if feature.active or account.terms.ai_enabled",
         ("functions/test_retirement",),

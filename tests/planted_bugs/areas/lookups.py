@@ -40,7 +40,7 @@ LOOKUPS = (
     ),
     Bug(
         "a quote counts what the account has as missing",
-        "quote_answer",
+        "quote_response",
         "refusal.needed - refusal.available if refusal else 0",
         "refusal.needed if refusal else 0",
         ("functions/test_quotes",),

@@ -9,8 +9,8 @@ from typing import Any, cast
 import msgspec
 
 from prepaid_client import Prepaid, Unavailable, calls
-from prepaid_client.answers import EventsFeed, EventsPage, ListedEvent
 from prepaid_client.calls import Call, Parse
+from prepaid_client.responses import EventsFeed, EventsPage, ListedEvent
 
 POLL_SECONDS = 2.0
 PAGE_LIMIT = 100

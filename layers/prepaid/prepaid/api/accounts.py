@@ -16,7 +16,7 @@ from prepaid.api.http.requests import (
     limit_of,
 )
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Parameter, Route
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Parameter, ResponseSchema, Route
 from prepaid.api.http.times import Time
 from prepaid.core.account import DEFAULT_LOW_CREDIT_THRESHOLD, Status, Terms
 from prepaid.core.calendar import is_zone, rfc3339
@@ -92,7 +92,7 @@ class AccountPatch(Body):
     status: Status = KEPT
 
 
-class AccountAnswer(TypedDict):
+class AccountResponse(TypedDict):
     """An account's terms and profile. status: a frozen or closed account neither spends, holds nor buys.
 
     manager_code_set: only for GET by an administrator."""
@@ -111,7 +111,7 @@ class AccountAnswer(TypedDict):
     manager_code_set: NotRequired[bool]
 
 
-class ListedAccountAnswer(TypedDict):
+class ListedAccountResponse(TypedDict):
     """An account in the list. available, held, owed: credits now. last_entry_at: the time of its newest entry."""
 
     account: str
@@ -124,10 +124,10 @@ class ListedAccountAnswer(TypedDict):
     last_entry_at: Time
 
 
-class AccountsAnswer(TypedDict):
+class AccountsResponse(TypedDict):
     """A page of all accounts, by id. next_cursor: null on the last page."""
 
-    accounts: list[ListedAccountAnswer]
+    accounts: list[ListedAccountResponse]
     next_cursor: str | None
 
 
@@ -160,7 +160,7 @@ def put(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
     )
-    return Response(status=201 if opened else 200, body=account_answer(account_id, terms, profile))
+    return Response(status=201 if opened else 200, body=account_response(account_id, terms, profile))
 
 
 def patch(request: Request, deps: Deps) -> Response:
@@ -175,14 +175,14 @@ def patch(request: Request, deps: Deps) -> Response:
         catalog=deps.catalog(deps.table),
         now=request.now,
     )
-    return Response(status=200, body=account_answer(account_id, terms, profile))
+    return Response(status=200, body=account_response(account_id, terms, profile))
 
 
 def show(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}: the account's terms and profile; for an administrator also whether a code is set."""
     account_id = account_of(request)
     terms, profile = read_account(deps.table, account_id)
-    body = account_answer(account_id, terms, profile)
+    body = account_response(account_id, terms, profile)
     if "prepaid/admin" in caller_of(request).scopes:
         body["manager_code_set"] = bool(read_code(deps.table, account_id).digest)
     return Response(status=200, body=body)
@@ -196,8 +196,8 @@ def show_all(request: Request, deps: Deps) -> Response:
     if "cursor" in request.query:
         after = read_cursor(request.query["cursor"], LISTING, "", {}, deps.cursor_secrets(deps.table.deadline))
     page, more = list_accounts(deps.table, after=after, limit=limit, catalog=deps.catalog(deps.table), now=request.now)
-    body: AccountsAnswer = {
-        "accounts": [_listed_answer(listed) for listed in page],
+    body: AccountsResponse = {
+        "accounts": [_listed_response(listed) for listed in page],
         "next_cursor": sign_cursor(page[-1].account.id, LISTING, "", {}, deps.cursor_secrets(deps.table.deadline))
         if more
         else None,
@@ -205,7 +205,7 @@ def show_all(request: Request, deps: Deps) -> Response:
     return Response(status=200, body=body)
 
 
-def _listed_answer(listed: ListedAccount) -> ListedAccountAnswer:
+def _listed_response(listed: ListedAccount) -> ListedAccountResponse:
     account = listed.account
     return {
         "account": account.id,
@@ -229,7 +229,7 @@ def _account_to_put(request: Request) -> str:
     return account_id
 
 
-def account_answer(account_id: str, terms: Terms, profile: Profile) -> AccountAnswer:
+def account_response(account_id: str, terms: Terms, profile: Profile) -> AccountResponse:
     """The response body of a GET, PUT or PATCH of the account."""
     return {
         "account": account_id,
@@ -254,7 +254,7 @@ PUT = Route(
     scopes=("prepaid/admin",),
     parameters=(ACCOUNT,),
     body=AccountRequest,
-    answers={200: Answer(AccountAnswer), 201: Answer(AccountAnswer)},
+    responses={200: ResponseSchema(AccountResponse), 201: ResponseSchema(AccountResponse)},
     refusals={400: ("malformed_body",), **NO_ACCOUNT, **BODY_REFUSALS},
     function=put,
 )
@@ -266,7 +266,7 @@ PATCH = Route(
     scopes=("prepaid/admin",),
     parameters=(ACCOUNT,),
     body=AccountPatch,
-    answers={200: Answer(AccountAnswer)},
+    responses={200: ResponseSchema(AccountResponse)},
     refusals={400: ("malformed_body",), **NO_ACCOUNT, **BODY_REFUSALS},
     function=patch,
 )
@@ -277,7 +277,7 @@ SHOW = Route(
     summary="An account's terms and profile",
     scopes=("prepaid/read",),
     parameters=(ACCOUNT,),
-    answers={200: Answer(AccountAnswer)},
+    responses={200: ResponseSchema(AccountResponse)},
     refusals=NO_ACCOUNT,
     function=show,
 )
@@ -295,7 +295,7 @@ SHOW_ALL = Route(
         ),
         Parameter(name="cursor", description="`next_cursor` of the previous page; default: the first page."),
     ),
-    answers={200: Answer(AccountsAnswer)},
+    responses={200: ResponseSchema(AccountsResponse)},
     refusals={400: ("invalid_cursor",), 403: ("forbidden",), 422: ("invalid_request",)},
     function=show_all,
 )

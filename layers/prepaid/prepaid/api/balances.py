@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Answer, Parameter, Route
+from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, TIME, Parameter, ResponseSchema, Route
 from prepaid.api.http.times import Time, parse_rfc3339
 from prepaid.core.account import Account, Status, quota_limits, quotas_remaining, units_left
 from prepaid.core.calendar import rfc3339
@@ -15,7 +15,7 @@ from prepaid.store.ledger import read_tail
 from prepaid.use_cases.reading import account_at, account_now
 
 
-class LotAnswer(TypedDict):
+class LotResponse(TypedDict):
     """A lot with credits left."""
 
     lot: str
@@ -26,17 +26,17 @@ class LotAnswer(TypedDict):
     expires_at: Time
 
 
-class CreditsAnswer(TypedDict):
+class CreditsResponse(TypedDict):
     """The credits in a balance."""
 
     available: int
     held: int
     owed: int
     next_expiry_at: Time | None
-    lots: list[LotAnswer]
+    lots: list[LotResponse]
 
 
-class QuotaAnswer(TypedDict):
+class QuotaResponse(TypedDict):
     """A feature's quota in a balance. used: may exceed `limit` after a change to a smaller plan."""
 
     feature: str
@@ -46,7 +46,7 @@ class QuotaAnswer(TypedDict):
     renews_at: Time
 
 
-class FeatureAnswer(TypedDict):
+class FeatureResponse(TypedDict):
     """Whether a feature can be used. units_left: null for a free feature, which has no limit.
 
     A retired feature can't be used. It is listed only while the account's plan has a quota of it.
@@ -57,16 +57,16 @@ class FeatureAnswer(TypedDict):
     units_left: int | None
 
 
-class BalanceAnswer(TypedDict):
+class BalanceResponse(TypedDict):
     """An account's balance at one instant. status: a frozen or closed account can use no feature."""
 
     account: str
     status: Status
     as_of: Time
     entry: int
-    credits: CreditsAnswer
-    quotas: list[QuotaAnswer]
-    features: dict[str, FeatureAnswer]
+    credits: CreditsResponse
+    quotas: list[QuotaResponse]
+    features: dict[str, FeatureResponse]
 
 
 def balance(request: Request, deps: Deps) -> Response:
@@ -85,11 +85,11 @@ def balance(request: Request, deps: Deps) -> Response:
         if earlier is None:
             raise InvalidRequest((("at", "is before the account was opened"),))
         found = earlier
-    body = balance_answer(found.account, found.catalog, entry=found.newest.number, as_of=rfc3339(at))
+    body = balance_response(found.account, found.catalog, entry=found.newest.number, as_of=rfc3339(at))
     return Response(status=200, body=body)
 
 
-def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str) -> BalanceAnswer:
+def balance_response(account: Account, catalog: Catalog, *, entry: int, as_of: str) -> BalanceResponse:
     """The response for a settled account. as_of: the instant. entry: the number of the last entry written by then."""
     return {
         "account": account.id,
@@ -126,7 +126,7 @@ def balance_answer(account: Account, catalog: Catalog, *, entry: int, as_of: str
     }
 
 
-def _quotas(account: Account, catalog: Catalog) -> list[QuotaAnswer]:
+def _quotas(account: Account, catalog: Catalog) -> list[QuotaResponse]:
     remaining = quotas_remaining(account, catalog)
     return [
         {
@@ -152,7 +152,7 @@ SHOW = Route(
             name="at", description="The time of the balance, since the account was opened; default: now.", schema=TIME
         ),
     ),
-    answers={200: Answer(BalanceAnswer)},
+    responses={200: ResponseSchema(BalanceResponse)},
     refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
     function=balance,
 )

@@ -7,16 +7,16 @@ from pydantic import Field, SkipValidation, StringConstraints
 
 from prepaid.api.consumptions import (
     KEY_SENTENCE,
-    ConsumptionAnswer,
     ConsumptionRequest,
-    consumption_answer,
+    ConsumptionResponse,
+    consumption_response,
     debit_of,
 )
 from prepaid.api.http.bodies import Body, body_of, part_of, with_message
 from prepaid.api.http.problems import problem_response
 from prepaid.api.http.requests import IDEMPOTENCY_KEY, Request, account_of, caller_of
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, Answer, Route
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, ResponseSchema, Route
 from prepaid.api.http.times import Time
 from prepaid.core.errors import InvalidRequest, Refused
 from prepaid.deps import Deps
@@ -43,7 +43,7 @@ class BatchRequest(Body):
     items: Annotated[list[SkipValidation[BatchItem]], Field(min_length=1, max_length=MAX_ITEMS)]
 
 
-class ConsumedItem(ConsumptionAnswer):
+class ConsumedItem(ConsumptionResponse):
     """An item that took effect. replayed: whether it took effect in an earlier request, or earlier in this one."""
 
     status: Literal[201]
@@ -73,7 +73,7 @@ class RefusedItem(TypedDict):
     suggested_pack: NotRequired[str | None]
 
 
-class BatchAnswer(TypedDict):
+class BatchResponse(TypedDict):
     """A result for each item, in order."""
 
     results: list[ConsumedItem | RefusedItem]
@@ -98,7 +98,7 @@ def consume_each(request: Request, deps: Deps) -> Response:
     results = [_result(next(outcomes) if isinstance(item, BatchItem) else item) for item in items]
     if refused_count := sum(result["status"] == HTTPStatus.PAYMENT_REQUIRED for result in results):
         count(Metric.SPENDING_REFUSED, refused_count)
-    body: BatchAnswer = {"results": results}
+    body: BatchResponse = {"results": results}
     return Response(status=200, body=body)
 
 
@@ -113,7 +113,7 @@ def _result(outcome: Outcome) -> ConsumedItem | RefusedItem:
     if isinstance(outcome, Refused):
         refused: RefusedItem = problem_response(outcome).body
         return refused
-    return {"status": 201, "replayed": outcome.replayed, **consumption_answer(outcome.entries[-1])}
+    return {"status": 201, "replayed": outcome.replayed, **consumption_response(outcome.entries[-1])}
 
 
 BATCH = Route(
@@ -124,7 +124,7 @@ BATCH = Route(
     scopes=("prepaid/consume",),
     parameters=(ACCOUNT,),
     body=BatchRequest,
-    answers={200: Answer(BatchAnswer)},
+    responses={200: ResponseSchema(BatchResponse)},
     refusals={400: ("malformed_body",), **NO_ACCOUNT, **BODY_REFUSALS},
     function=consume_each,
 )

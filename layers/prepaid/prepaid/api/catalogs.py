@@ -9,7 +9,7 @@ from prepaid.api.http.bodies import MAX_CREDITS, Body, Currency, Slug, Text, bod
 from prepaid.api.http.problems import PreconditionMissing
 from prepaid.api.http.requests import Request, caller_for_every_account, caller_of
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import BODY_REFUSALS, Answer, Header, Parameter, Route
+from prepaid.api.http.routes import BODY_REFUSALS, Header, Parameter, ResponseSchema, Route
 from prepaid.core.catalog import Catalog, check_amounts
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.languages import Language
@@ -91,7 +91,7 @@ class CatalogRequest(Body):
         return self
 
 
-class PackAnswer(TypedDict):
+class PackResponse(TypedDict):
     """A pack on sale. amount: minor units of the currency. price_per_credit: also minor units, as decimal text, rounded
     half up to nine decimal places. It is for display: the charge is `amount`."""
 
@@ -105,23 +105,23 @@ class PackAnswer(TypedDict):
     best_value: bool
 
 
-class PacksAnswer(TypedDict):
+class PacksResponse(TypedDict):
     """Packs on sale, smallest first."""
 
-    packs: list[PackAnswer]
+    packs: list[PackResponse]
 
 
 def show_packs(request: Request, deps: Deps) -> Response:
     """GET /v1/packs: packs on sale, smallest first."""
     caller_of(request)
-    body: PacksAnswer = {"packs": [pack_answer(offer) for offer in offers(deps.catalog(deps.table))]}
+    body: PacksResponse = {"packs": [pack_response(offer) for offer in offers(deps.catalog(deps.table))]}
     return Response(status=200, body=body)
 
 
 def show_catalog(request: Request, deps: Deps) -> Response:
     """GET /v1/catalog: the version in force. The ETag contains its number."""
     caller_of(request)
-    return _answer(read_catalog(deps.table))
+    return _response(read_catalog(deps.table))
 
 
 def put_catalog(request: Request, deps: Deps) -> Response:
@@ -136,10 +136,10 @@ def put_catalog(request: Request, deps: Deps) -> Response:
         check_prices(successor)
     replaced = replace_catalog(deps.table, successor, expected_version=expected, now=request.now)
     deps.catalog.invalidate()
-    return _answer(replaced)
+    return _response(replaced)
 
 
-def _answer(catalog: Catalog) -> Response:
+def _response(catalog: Catalog) -> Response:
     return Response(status=200, body=catalog, headers={"ETag": f'"{catalog.version}"'})
 
 
@@ -152,7 +152,7 @@ def _expected_version(if_match: str | None) -> int:
     return int(match[1])
 
 
-def pack_answer(offer: Offer) -> PackAnswer:
+def pack_response(offer: Offer) -> PackResponse:
     """A pack on sale, with its price comparison."""
     return {
         "id": offer.pack.id,
@@ -167,7 +167,11 @@ def pack_answer(offer: Offer) -> PackAnswer:
 
 
 VERSION = {"type": "string", "pattern": f"^{ETAG.pattern}$"}
-SHOWN = {200: Answer(Catalog, headers=(Header(name="ETag", description="The version.", always=True, schema=VERSION),))}
+SHOWN = {
+    200: ResponseSchema(
+        Catalog, headers=(Header(name="ETag", description="The version.", always=True, schema=VERSION),)
+    )
+}
 
 SHOW_PACKS = Route(
     method="GET",
@@ -175,7 +179,7 @@ SHOW_PACKS = Route(
     operation_id="listPacks",
     summary="Packs on sale",
     scopes=("prepaid/read",),
-    answers={200: Answer(PacksAnswer)},
+    responses={200: ResponseSchema(PacksResponse)},
     refusals={},
     function=show_packs,
 )
@@ -185,7 +189,7 @@ SHOW_CATALOG = Route(
     operation_id="getCatalog",
     summary="The catalog in force",
     scopes=("prepaid/read",),
-    answers=SHOWN,
+    responses=SHOWN,
     refusals={},
     function=show_catalog,
 )
@@ -205,7 +209,7 @@ PUT_CATALOG = Route(
         ),
     ),
     body=CatalogRequest,
-    answers=SHOWN,
+    responses=SHOWN,
     refusals={400: ("malformed_body",), 412: ("version_conflict",), 428: ("if_match_missing",), **BODY_REFUSALS},
     function=put_catalog,
 )

@@ -4,7 +4,7 @@ from typing import Annotated, TypedDict
 
 from pydantic import Field
 
-from prepaid.api.entries import BalanceAfter, DrawAnswer, balance_after, draw_answer
+from prepaid.api.entries import BalanceAfter, DrawResponse, balance_after, draw_response
 from prepaid.api.http.bodies import MAX_QUANTITY, Body, Slug, Text, body_of
 from prepaid.api.http.requests import (
     IDEMPOTENCY_KEY,
@@ -23,8 +23,8 @@ from prepaid.api.http.routes import (
     NO_ACCOUNT,
     NOT_ACTIVE,
     REPLAYED,
-    Answer,
     Parameter,
+    ResponseSchema,
     Route,
 )
 from prepaid.api.http.times import Time
@@ -52,7 +52,7 @@ class ConsumptionRequest(Body):
     reference: Text | None = None
 
 
-class ConsumptionAnswer(TypedDict):
+class ConsumptionResponse(TypedDict):
     """A recorded consumption. credits, quota: what it spent. balance: after it."""
 
     id: str
@@ -61,7 +61,7 @@ class ConsumptionAnswer(TypedDict):
     quantity: int
     credits: int
     quota: int
-    draws: list[DrawAnswer]
+    draws: list[DrawResponse]
     balance: BalanceAfter
     created_at: Time
 
@@ -80,7 +80,7 @@ def consume(request: Request, deps: Deps) -> Response:
         salt=deps.random_bytes(SALT_BYTES),
         crowds=deps.crowds,
     )
-    return created(consumption_answer(appended.entries[-1]), replayed=appended.replayed)
+    return created(consumption_response(appended.entries[-1]), replayed=appended.replayed)
 
 
 def debit_of(body: ConsumptionRequest, actor: str) -> Debit:
@@ -118,10 +118,10 @@ def _found(entry: Entry | None, account_id: str, deps: Deps) -> Response:
         read_tail(deps.table, account_id)
     if entry is None or entry.type != "consumption":
         raise ConsumptionNotFound
-    return Response(status=200, body=consumption_answer(entry))
+    return Response(status=200, body=consumption_response(entry))
 
 
-def consumption_answer(entry: Entry) -> ConsumptionAnswer:
+def consumption_response(entry: Entry) -> ConsumptionResponse:
     """The response to a consumption, from its entry alone, so that a replay returns the same."""
     assert entry.feature is not None
     assert entry.quantity is not None
@@ -132,7 +132,7 @@ def consumption_answer(entry: Entry) -> ConsumptionAnswer:
         "quantity": entry.quantity,
         "credits": -entry.credits,
         "quota": -entry.quota,
-        "draws": [draw_answer(draw) for draw in entry.draws],
+        "draws": [draw_response(draw) for draw in entry.draws],
         "balance": balance_after(entry),
         "created_at": rfc3339(entry.at),
     }
@@ -147,7 +147,7 @@ CONSUME = Route(
     scopes=("prepaid/consume",),
     parameters=(ACCOUNT, KEY),
     body=ConsumptionRequest,
-    answers={201: Answer(ConsumptionAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(ConsumptionResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         402: ("insufficient_credits",),
@@ -165,7 +165,7 @@ SHOW = Route(
     summary="A consumption",
     scopes=LOOK_UP_SCOPES,
     parameters=(ACCOUNT, Parameter(name="id", where="path", required=True, description="The consumption's id.")),
-    answers={200: Answer(ConsumptionAnswer)},
+    responses={200: ResponseSchema(ConsumptionResponse)},
     refusals=NOT_FOUND,
     function=show,
 )
@@ -184,7 +184,7 @@ FIND = Route(
             schema={"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         ),
     ),
-    answers={200: Answer(ConsumptionAnswer)},
+    responses={200: ResponseSchema(ConsumptionResponse)},
     refusals={**NOT_FOUND, 422: ("invalid_request",)},
     function=find,
 )

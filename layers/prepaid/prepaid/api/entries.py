@@ -7,7 +7,7 @@ from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Draw, Entry, QuotaDraw
 
 
-class DrawAnswer(TypedDict):
+class DrawResponse(TypedDict):
     """A draw from one source: units of the feature's quota, or credits of a lot (negative when returned to it)."""
 
     source: Literal["quota", "lot"]
@@ -25,7 +25,7 @@ class BalanceAfter(TypedDict):
     quota_remaining: int
 
 
-def draw_answer(draw: Draw) -> DrawAnswer:
+def draw_response(draw: Draw) -> DrawResponse:
     """One draw of an entry."""
     if isinstance(draw, QuotaDraw):
         return {"source": "quota", "feature": draw.feature, "units": draw.units}

@@ -5,7 +5,16 @@ from typing import TypedDict
 from prepaid.api.http.bodies import Body, Text, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    NO_ACCOUNT,
+    REPLAYED,
+    ResponseSchema,
+    Route,
+)
 from prepaid.api.http.times import Time
 from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Entry
@@ -23,7 +32,7 @@ class ErasureRequest(Body):
     customer: Text
 
 
-class ErasureAnswer(TypedDict):
+class ErasureResponse(TypedDict):
     """A finished erasure. entry: the erasure's own entry. entries: how many entries named the customer; they have no
     texts any more."""
 
@@ -47,10 +56,10 @@ def erase(request: Request, deps: Deps) -> Response:
         idempotency_key=key,
         secrets=deps.cursor_secrets(deps.table.deadline),
     )
-    return created(erasure_answer(erased.entries[-1]), replayed=erased.replayed)
+    return created(erasure_response(erased.entries[-1]), replayed=erased.replayed)
 
 
-def erasure_answer(entry: Entry) -> ErasureAnswer:
+def erasure_response(entry: Entry) -> ErasureResponse:
     """The response to an erasure, from its entry alone, so that a replay returns the same."""
     assert entry.quantity is not None
     return {
@@ -69,7 +78,7 @@ ERASE = Route(
     scopes=("prepaid/admin",),
     parameters=(ACCOUNT, KEY),
     body=ErasureRequest,
-    answers={201: Answer(ErasureAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(ErasureResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         **NO_ACCOUNT,

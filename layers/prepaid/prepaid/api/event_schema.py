@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
-from prepaid.api.events import EventAnswer
+from prepaid.api.events import EventResponse
 from prepaid.api.generated import write_or_check
 from prepaid.core.cloud_events import SCHEMA
 from prepaid.core.entry import EntryType
@@ -50,7 +50,7 @@ OF_ALERT: dict[Alert, tuple[str, ...]] = {
 
 def document() -> dict[str, Any]:
     """The JSON Schema of an event, in the dialect 2020-12."""
-    event = TypeAdapter(EventAnswer).json_schema(mode="serialization", ref_template=REF)
+    event = TypeAdapter(EventResponse).json_schema(mode="serialization", ref_template=REF)
     event["properties"]["dataschema"] = {"type": "string", "const": SCHEMA}
     types = {entry_event(type_): (*OF_ENTRIES, *OF_TYPE.get(type_, ())) for type_ in get_args(EntryType)}
     types |= {alert_event(alert): OF_ALERT[alert] for alert in get_args(Alert)}

@@ -9,7 +9,7 @@ from pydantic import Field
 from prepaid.api.http.bodies import SLUG
 from prepaid.api.http.requests import ACCOUNT_ID, Request, account_of, caller_for_every_account, check_query, limit_of
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
+from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Parameter, ResponseSchema, Route
 from prepaid.api.http.times import Time
 from prepaid.core.cloud_events import cloud_event
 from prepaid.core.errors import InvalidRequest
@@ -18,7 +18,7 @@ from prepaid.deps import Deps
 from prepaid.use_cases.following import feed_after
 from prepaid.use_cases.publishing import events_after
 
-NO_POSITION = "must be `next` of an earlier answer"
+NO_POSITION = "must be `next` of an earlier response"
 ENTRY_NUMBER = re.compile(r"[0-9]{1,12}", re.ASCII)
 # A time, and the account and the entry or alert that was published at that time.
 POSITION = re.compile(
@@ -36,7 +36,7 @@ type EventId = Annotated[str, Field(json_schema_extra={"pattern": "^evt_[0-9a-f]
 type EventType = Annotated[str, Field(json_schema_extra={"pattern": r"^prepaid\.(entry|alert)\.[a-z0-9_]{1,40}$"})]
 
 
-class EventDataAnswer(TypedDict):
+class EventDataResponse(TypedDict):
     """Numbers and ids. entry: the number of the account's entry, absent from events without one.
 
     An event has only the members that apply to it. It has no texts: names, descriptions and references stay in the
@@ -67,7 +67,7 @@ class EventDataAnswer(TypedDict):
     version: NotRequired[int]
 
 
-class EventAnswer(TypedDict):
+class EventResponse(TypedDict):
     """An event as CloudEvents 1.0 defines it (https://cloudevents.io). subject: the account. time: when it happened.
 
     id: the same each time the event is delivered or listed.
@@ -81,23 +81,23 @@ class EventAnswer(TypedDict):
     time: Time
     datacontenttype: Literal["application/json"]
     dataschema: str
-    data: EventDataAnswer
+    data: EventDataResponse
 
 
-class EventsAnswer(TypedDict):
+class EventsResponse(TypedDict):
     """Events in order. next: the `after` of the next request; unchanged when there is nothing new."""
 
-    events: list[EventAnswer]
+    events: list[EventResponse]
     next: int
 
 
-class FeedAnswer(TypedDict):
+class FeedResponse(TypedDict):
     """Events in the order in which they were published. next: the `after` of the next request.
 
     more: whether to send the next request at once; otherwise there is nothing new yet.
     """
 
-    events: list[EventAnswer]
+    events: list[EventResponse]
     next: str
     more: bool
 
@@ -114,8 +114,8 @@ def feed(request: Request, deps: Deps) -> Response:
         page = feed_after(deps.table, after, limit=limit, now=deps.clock())
     except ValueError:
         raise InvalidRequest((("after", NO_POSITION),)) from None
-    body: FeedAnswer = {
-        "events": [cast("EventAnswer", json.loads(event)) for event in page.events],
+    body: FeedResponse = {
+        "events": [cast("EventResponse", json.loads(event)) for event in page.events],
         "next": page.next,
         "more": page.more,
     }
@@ -129,16 +129,16 @@ def events(request: Request, deps: Deps) -> Response:
     after = _entry_number(request.query.get("after", "0"))
     limit = limit_of(request, MAX_LIMIT) or DEFAULT_LIMIT
     page = events_after(deps.table, account_id, after, limit=limit, catalog=deps.catalog(deps.table))
-    body: EventsAnswer = {
-        "events": [event_answer(event, deps.event_source) for event in page.events],
+    body: EventsResponse = {
+        "events": [event_response(event, deps.event_source) for event in page.events],
         "next": page.last,
     }
     return Response(status=200, body=body)
 
 
-def event_answer(event: Event, source: str) -> EventAnswer:
+def event_response(event: Event, source: str) -> EventResponse:
     """The event as every consumer gets it. source: names the stack."""
-    return cast("EventAnswer", cloud_event(event, source))
+    return cast("EventResponse", cloud_event(event, source))
 
 
 def _entry_number(text: str) -> int:
@@ -167,7 +167,7 @@ LIST = Route(
             schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
         ),
     ),
-    answers={200: Answer(EventsAnswer)},
+    responses={200: ResponseSchema(EventsResponse)},
     refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
     function=events,
 )
@@ -188,7 +188,7 @@ FEED = Route(
             schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
         ),
     ),
-    answers={200: Answer(FeedAnswer)},
+    responses={200: ResponseSchema(FeedResponse)},
     refusals={403: ("forbidden",), 422: ("invalid_request",)},
     function=feed,
 )

@@ -16,8 +16,8 @@ from prepaid.api.http.routes import (
     KEY_REFUSALS,
     NO_ACCOUNT,
     REPLAYED,
-    Answer,
     Parameter,
+    ResponseSchema,
     Route,
 )
 from prepaid.api.http.times import Time, read_rfc3339
@@ -60,7 +60,7 @@ class GrantRequest(Body):
         return self.expires_at or self.valid_months or 12
 
 
-class GrantAnswer(TypedDict):
+class GrantResponse(TypedDict):
     """A recorded grant. balance: after it."""
 
     id: str
@@ -81,7 +81,7 @@ class VoidRequest(Body):
     reason: Text
 
 
-class VoidAnswer(TypedDict):
+class VoidResponse(TypedDict):
     """A recorded void. credits: how many it took back. remaining: credits left in the lot. balance: after the void."""
 
     id: str
@@ -116,10 +116,10 @@ def grant(request: Request, deps: Deps) -> Response:
         idempotency_key=key,
         salt=deps.random_bytes(SALT_BYTES),
     )
-    return created(grant_answer(appended.entries[-1]), replayed=appended.replayed)
+    return created(grant_response(appended.entries[-1]), replayed=appended.replayed)
 
 
-def grant_answer(entry: Entry) -> GrantAnswer:
+def grant_response(entry: Entry) -> GrantResponse:
     """The response to a grant, from its entry alone, so that a replay returns the same."""
     assert entry.lot is not None
     lot = entry.lot
@@ -155,10 +155,10 @@ def void(request: Request, deps: Deps) -> Response:
         idempotency_key=key,
         salt=deps.random_bytes(SALT_BYTES),
     )
-    return created(void_answer(voided.entries[-1]), replayed=voided.replayed)
+    return created(void_response(voided.entries[-1]), replayed=voided.replayed)
 
 
-def void_answer(entry: Entry) -> VoidAnswer:
+def void_response(entry: Entry) -> VoidResponse:
     """The response to a void, from its entry alone, so that a replay returns the same."""
     [draw] = entry.draws
     assert isinstance(draw, LotDraw)
@@ -184,7 +184,7 @@ GRANT = Route(
     scopes=("prepaid/admin",),
     parameters=(ACCOUNT, KEY),
     body=GrantRequest,
-    answers={201: Answer(GrantAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(GrantResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         409: ("idempotency_key_reused", "too_many_lots"),
@@ -210,7 +210,7 @@ VOID = Route(
         KEY,
     ),
     body=VoidRequest,
-    answers={201: Answer(VoidAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(VoidResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         409: ("idempotency_key_reused", "exceeds_remaining", "purchase_not_voidable"),

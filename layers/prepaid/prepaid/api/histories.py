@@ -6,13 +6,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
 
-from prepaid.api.entries import DrawAnswer, draw_answer
+from prepaid.api.entries import DrawResponse, draw_response
 from prepaid.api.http.bodies import MAX_TEXT, SLUG, SLUG_SENTENCE
 from prepaid.api.http.cursors import read_cursor, sign_cursor
 from prepaid.api.http.media_types import preferred
 from prepaid.api.http.requests import Request, account_of, check_query, limit_of
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, DEADLINE_SECONDS, NO_ACCOUNT, Answer, Header, Parameter, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    DAY_OR_TIME,
+    DEADLINE_SECONDS,
+    NO_ACCOUNT,
+    Header,
+    Parameter,
+    ResponseSchema,
+    Route,
+)
 from prepaid.api.http.texts import check_text
 from prepaid.api.http.times import Time, parse_day_or_bound
 from prepaid.core.calendar import rfc3339
@@ -66,7 +75,7 @@ class QuotaChange(TypedDict):
     units: int
 
 
-class EntryAnswer(TypedDict):
+class EntryResponse(TypedDict):
     """An entry of the history. lot: the lot that the entry granted or voided. quota: the sum of `quotas`.
 
     quota_remaining: of the feature's quota if the plan has one, else of all quotas. erased: whether an erasure removed
@@ -89,10 +98,10 @@ class EntryAnswer(TypedDict):
     source: Literal["quota", "credits", "both"] | None
     balance_after: int
     quota_remaining: int
-    draws: list[DrawAnswer]
+    draws: list[DrawResponse]
     holds: list[str]
-    returned: list[DrawAnswer]
-    expired: list[DrawAnswer]
+    returned: list[DrawResponse]
+    expired: list[DrawResponse]
     reverses: int | None
     lot: str | None
     purchase: str | None
@@ -100,13 +109,13 @@ class EntryAnswer(TypedDict):
     erased: bool
 
 
-class HistoryAnswer(TypedDict):
+class HistoryResponse(TypedDict):
     """A page of the history, newest first. next_cursor: null on the last page.
 
     With filters a page may have few entries or none and still have a next page: continue until next_cursor is null.
     """
 
-    entries: list[EntryAnswer]
+    entries: list[EntryResponse]
     next_cursor: str | None
 
 
@@ -130,8 +139,8 @@ def history(request: Request, deps: Deps) -> Response:
     query = _query_of(request, deps)
     first, last = entry_range(deps.table, query.account_id, query.filters, query.before)
     page = read_page(deps.table, query.account_id, query.filters, first, last, query.limit or DEFAULT_LIMIT)
-    body: HistoryAnswer = {
-        "entries": [entry_answer(entry) for entry in page.entries],
+    body: HistoryResponse = {
+        "entries": [entry_response(entry) for entry in page.entries],
         "next_cursor": _cursor(query, page.before, deps.cursor_secrets(deps.table.deadline)) if page.before else None,
     }
     return Response(status=200, body=body)
@@ -230,12 +239,12 @@ def csv_cells(entry: Entry) -> Iterator[Any]:
 
     If the texts were erased, the customer's cell says so. Which other texts the entry had isn't known any more.
     """
-    answer: Mapping[str, Any] = entry_answer(entry)
+    response: Mapping[str, Any] = entry_response(entry)
     for column in COLUMNS:
-        yield ERASED_CELL if entry.erased and column == "customer" else answer[column]
+        yield ERASED_CELL if entry.erased and column == "customer" else response[column]
 
 
-def entry_answer(entry: Entry) -> EntryAnswer:
+def entry_response(entry: Entry) -> EntryResponse:
     """An entry, as the history shows it."""
     return {
         "entry": entry.number,
@@ -253,10 +262,10 @@ def entry_answer(entry: Entry) -> EntryAnswer:
         "source": entry.source,
         "balance_after": entry.after.available,
         "quota_remaining": entry.quota_remaining,
-        "draws": [draw_answer(draw) for draw in entry.draws],
+        "draws": [draw_response(draw) for draw in entry.draws],
         "holds": [hold_id(number) for number in ((entry.number,) if entry.type == "hold" else entry.holds)],
-        "returned": [draw_answer(draw) for draw in entry.returned],
-        "expired": [draw_answer(draw) for draw in entry.expired],
+        "returned": [draw_response(draw) for draw in entry.returned],
+        "expired": [draw_response(draw) for draw in entry.expired],
         "reverses": entry.reverses,
         "lot": _lot(entry),
         "purchase": entry.purchase,
@@ -322,9 +331,9 @@ SHOW = Route(
             description="`next_cursor` of the previous page, with the same filters; default: the newest entries.",
         ),
     ),
-    answers={
-        200: Answer(
-            HistoryAnswer,
+    responses={
+        200: ResponseSchema(
+            HistoryResponse,
             headers=(
                 Header(
                     name="Next-Cursor", description="The cursor that continues a CSV file, if the file is not complete."

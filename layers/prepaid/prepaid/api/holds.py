@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypedDict
 
 from pydantic import Field
 
-from prepaid.api.entries import BalanceAfter, DrawAnswer, balance_after, draw_answer
+from prepaid.api.entries import BalanceAfter, DrawResponse, balance_after, draw_response
 from prepaid.api.http.bodies import MAX_QUANTITY, Body, Slug, Text, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created, done
@@ -16,8 +16,8 @@ from prepaid.api.http.routes import (
     NO_ACCOUNT,
     NOT_ACTIVE,
     REPLAYED,
-    Answer,
     Parameter,
+    ResponseSchema,
     Route,
 )
 from prepaid.api.http.times import Time
@@ -48,7 +48,7 @@ class CaptureRequest(Body):
     quantity: Annotated[int, Field(ge=0, le=MAX_QUANTITY)] | None = None
 
 
-class HoldAnswer(TypedDict):
+class HoldResponse(TypedDict):
     """A hold. credits, quota, draws: what it reserves. lapses_at: the first instant at which it can't be captured.
 
     balance: after the hold was placed.
@@ -60,13 +60,13 @@ class HoldAnswer(TypedDict):
     quantity: int
     credits: int
     quota: int
-    draws: list[DrawAnswer]
+    draws: list[DrawResponse]
     lapses_at: Time
     balance: BalanceAfter
     created_at: Time
 
 
-class HoldStateAnswer(HoldAnswer):
+class HoldStateResponse(HoldResponse):
     """A hold and its current state.
 
     capture: the id of its capture, or null. ended_at: null until its end is recorded.
@@ -77,7 +77,7 @@ class HoldStateAnswer(HoldAnswer):
     ended_at: Time | None
 
 
-class CaptureAnswer(TypedDict):
+class CaptureResponse(TypedDict):
     """A recorded capture. credits, quota, draws: what it spent. returned: what the hold gave back, as negative draws.
 
     expired: unspent credits of the hold that are lost, because their lot has expired. balance: after the capture.
@@ -90,14 +90,14 @@ class CaptureAnswer(TypedDict):
     quantity: int
     credits: int
     quota: int
-    draws: list[DrawAnswer]
-    returned: list[DrawAnswer]
-    expired: list[DrawAnswer]
+    draws: list[DrawResponse]
+    returned: list[DrawResponse]
+    expired: list[DrawResponse]
     balance: BalanceAfter
     created_at: Time
 
 
-class ReleaseAnswer(TypedDict):
+class ReleaseResponse(TypedDict):
     """A recorded release. quantity: units. returned: what the hold gave back, as negative draws.
 
     expired: credits of the hold that are lost, because their lot has expired. balance: after the release.
@@ -108,8 +108,8 @@ class ReleaseAnswer(TypedDict):
     hold: str
     feature: str
     quantity: int
-    returned: list[DrawAnswer]
-    expired: list[DrawAnswer]
+    returned: list[DrawResponse]
+    expired: list[DrawResponse]
     balance: BalanceAfter
     created_at: Time
 
@@ -136,7 +136,7 @@ def place(request: Request, deps: Deps) -> Response:
         idempotency_key=key,
         salt=deps.random_bytes(SALT_BYTES),
     )
-    return created(hold_answer(appended.entries[-1]), replayed=appended.replayed)
+    return created(hold_response(appended.entries[-1]), replayed=appended.replayed)
 
 
 def capture(request: Request, deps: Deps) -> Response:
@@ -154,7 +154,7 @@ def capture(request: Request, deps: Deps) -> Response:
         idempotency_key=key,
         salt=deps.random_bytes(SALT_BYTES),
     )
-    return done(capture_answer(captured.entries[-1]), replayed=captured.replayed)
+    return done(capture_response(captured.entries[-1]), replayed=captured.replayed)
 
 
 def release(request: Request, deps: Deps) -> Response:
@@ -169,15 +169,15 @@ def release(request: Request, deps: Deps) -> Response:
         now=request.now,
         idempotency_key=key,
     )
-    return done(release_answer(released.entries[-1]), replayed=released.replayed)
+    return done(release_response(released.entries[-1]), replayed=released.replayed)
 
 
 def show(request: Request, deps: Deps) -> Response:
     """GET /v1/accounts/{account}/holds/{id}: a hold and its current state."""
     account_id = account_of(request)
     hold = find_hold(deps.table, account_id, hold_number(request.path.get("id", "")), request.now)
-    body: HoldStateAnswer = {
-        **hold_answer(hold.placed),
+    body: HoldStateResponse = {
+        **hold_response(hold.placed),
         "state": hold.state,
         "capture": capture_id(hold.ended.number) if hold.ended and hold.state == "captured" else None,
         "ended_at": rfc3339(hold.ended.at) if hold.ended else None,
@@ -185,7 +185,7 @@ def show(request: Request, deps: Deps) -> Response:
     return Response(status=200, body=body)
 
 
-def hold_answer(entry: Entry) -> HoldAnswer:
+def hold_response(entry: Entry) -> HoldResponse:
     """The response to a hold, from its entry alone, so that a replay returns the same."""
     assert entry.feature is not None
     assert entry.quantity is not None
@@ -197,14 +197,14 @@ def hold_answer(entry: Entry) -> HoldAnswer:
         "quantity": entry.quantity,
         "credits": _credits(entry.draws),
         "quota": _units(entry.draws),
-        "draws": _answers(entry.draws),
+        "draws": _draw_responses(entry.draws),
         "lapses_at": rfc3339(entry.lapses_at),
         "balance": balance_after(entry),
         "created_at": rfc3339(entry.at),
     }
 
 
-def capture_answer(entry: Entry) -> CaptureAnswer:
+def capture_response(entry: Entry) -> CaptureResponse:
     """The response to a capture, from its entry alone, so that a replay returns the same."""
     assert entry.feature is not None
     assert entry.quantity is not None
@@ -216,15 +216,15 @@ def capture_answer(entry: Entry) -> CaptureAnswer:
         "quantity": entry.quantity,
         "credits": _credits(entry.draws),
         "quota": _units(entry.draws),
-        "draws": _answers(entry.draws),
-        "returned": _answers(entry.returned),
-        "expired": _answers(entry.expired),
+        "draws": _draw_responses(entry.draws),
+        "returned": _draw_responses(entry.returned),
+        "expired": _draw_responses(entry.expired),
         "balance": balance_after(entry),
         "created_at": rfc3339(entry.at),
     }
 
 
-def release_answer(entry: Entry) -> ReleaseAnswer:
+def release_response(entry: Entry) -> ReleaseResponse:
     """The response to a release, from its entry alone, so that a replay returns the same."""
     assert entry.feature is not None
     assert entry.quantity is not None
@@ -234,8 +234,8 @@ def release_answer(entry: Entry) -> ReleaseAnswer:
         "hold": hold_id(entry.holds[0]),
         "feature": entry.feature,
         "quantity": entry.quantity,
-        "returned": _answers(entry.draws),
-        "expired": _answers(entry.expired),
+        "returned": _draw_responses(entry.draws),
+        "expired": _draw_responses(entry.expired),
         "balance": balance_after(entry),
         "created_at": rfc3339(entry.at),
     }
@@ -249,8 +249,8 @@ def _units(draws: tuple[Draw, ...]) -> int:
     return sum(draw.units for draw in draws if isinstance(draw, QuotaDraw))
 
 
-def _answers(draws: tuple[Draw, ...]) -> list[DrawAnswer]:
-    return [draw_answer(draw) for draw in draws]
+def _draw_responses(draws: tuple[Draw, ...]) -> list[DrawResponse]:
+    return [draw_response(draw) for draw in draws]
 
 
 HOLD = Parameter(name="id", where="path", required=True, description="The hold's id.")
@@ -264,7 +264,7 @@ PLACE = Route(
     scopes=("prepaid/consume",),
     parameters=(ACCOUNT, KEY),
     body=HoldRequest,
-    answers={201: Answer(HoldAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(HoldResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         402: ("insufficient_credits",),
@@ -283,7 +283,7 @@ CAPTURE = Route(
     scopes=("prepaid/consume",),
     parameters=(ACCOUNT, HOLD, KEY),
     body=CaptureRequest,
-    answers={200: Answer(CaptureAnswer, headers=(REPLAYED,))},
+    responses={200: ResponseSchema(CaptureResponse, headers=(REPLAYED,))},
     refusals={400: (*KEY_REFUSALS, "malformed_body"), 409: ENDED, **BODY_REFUSALS, **NO_HOLD},
     function=capture,
 )
@@ -294,7 +294,7 @@ RELEASE = Route(
     summary="Give back all that a hold reserves",
     scopes=("prepaid/consume",),
     parameters=(ACCOUNT, HOLD, KEY),
-    answers={200: Answer(ReleaseAnswer, headers=(REPLAYED,))},
+    responses={200: ResponseSchema(ReleaseResponse, headers=(REPLAYED,))},
     refusals={400: (*KEY_REFUSALS, "malformed_body"), 409: ENDED, 413: ("body_too_large",), **NO_HOLD},
     function=release,
 )
@@ -305,7 +305,7 @@ SHOW = Route(
     summary="A hold and its current state",
     scopes=("prepaid/consume", "prepaid/read"),
     parameters=(ACCOUNT, HOLD),
-    answers={200: Answer(HoldStateAnswer)},
+    responses={200: ResponseSchema(HoldStateResponse)},
     refusals=NO_HOLD,
     function=show,
 )

@@ -16,7 +16,7 @@ from prepaid.api.http.routes import (
     NO_ACCOUNT,
     NOT_ACTIVE,
     REPLAYED,
-    Answer,
+    ResponseSchema,
     Route,
 )
 from prepaid.api.http.times import Time
@@ -45,7 +45,7 @@ class ManagerSessionRequest(Body):
     code: Code
 
 
-class ManagerSessionAnswer(TypedDict):
+class ManagerSessionResponse(TypedDict):
     """A session's token, which only the caller keeps."""
 
     manager_session: str
@@ -75,8 +75,11 @@ def post_session(request: Request, deps: Deps) -> Response:
     opened = open_session(
         deps.table, account_id, terms, body.code, key, deps.codes(deps.table.deadline), now=request.now
     )
-    answer: ManagerSessionAnswer = {"manager_session": opened.token, "expires_at": rfc3339(opened.session.expires_at)}
-    return created(answer, replayed=opened.replayed)
+    response: ManagerSessionResponse = {
+        "manager_session": opened.token,
+        "expires_at": rfc3339(opened.session.expires_at),
+    }
+    return created(response, replayed=opened.replayed)
 
 
 PUT_CODE = Route(
@@ -87,7 +90,7 @@ PUT_CODE = Route(
     scopes=(ADMIN_SCOPE, "prepaid/buy"),
     parameters=(ACCOUNT,),
     body=ManagerCodeRequest,
-    answers={204: Answer(None)},
+    responses={204: ResponseSchema(None)},
     refusals={
         400: ("malformed_body",),
         403: ("forbidden", "wrong_code"),
@@ -105,7 +108,7 @@ POST_SESSION = Route(
     scopes=("prepaid/buy",),
     parameters=(ACCOUNT, KEY),
     body=ManagerSessionRequest,
-    answers={201: Answer(ManagerSessionAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(ManagerSessionResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         403: ("forbidden", "wrong_code"),

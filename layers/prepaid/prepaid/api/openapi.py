@@ -31,7 +31,7 @@ from prepaid.api import (
     webhooks,
 )
 from prepaid.api.generated import write_or_check
-from prepaid.api.http.routes import TEXT, TIME, Answer, Header, Parameter, Route
+from prepaid.api.http.routes import TEXT, TIME, Header, Parameter, ResponseSchema, Route
 
 FILE = Path("openapi.json")
 REF = "#/components/schemas/{model}"
@@ -148,13 +148,13 @@ def document() -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     bodies = sorted({route.body for route in ROUTES if route.body}, key=lambda body: body.__name__)
     _, requests = models_json_schema([(body, "validation") for body in bodies], ref_template=REF)
-    shapes = {answer.shape for route in ROUTES for answer in route.answers.values() if answer.shape}
-    answers: dict[str, Any] = {}
+    shapes = {response.shape for route in ROUTES for response in route.responses.values() if response.shape}
+    responses: dict[str, Any] = {}
     for shape in sorted(shapes, key=lambda shape: shape.__name__):
         schema = TypeAdapter(shape).json_schema(mode="serialization", ref_template=REF)
-        answers |= schema.pop("$defs", {})
-        answers[shape.__name__] = schema
-    return {**requests["$defs"], **answers, "Problem": _problem(), "GatewayRefusal": GATEWAY_REFUSAL}
+        responses |= schema.pop("$defs", {})
+        responses[shape.__name__] = schema
+    return {**requests["$defs"], **responses, "Problem": _problem(), "GatewayRefusal": GATEWAY_REFUSAL}
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def _responses(route: Route) -> dict[str, Any]:
     refusals = {**(TOKEN_REFUSALS if route.scopes else {}), **ALWAYS, **route.refusals}
     gateway = {**(GATEWAY_TOKEN if route.scopes else {}), **GATEWAY}
     return {
-        **{str(status): _answer(answer) for status, answer in route.answers.items()},
+        **{str(status): _response(response) for status, response in route.responses.items()},
         **{
             str(status): _refusal(status, refusals.get(status, ()), gateway.get(status))
             for status in sorted({*refusals, *gateway})
@@ -193,13 +193,13 @@ def _responses(route: Route) -> dict[str, Any]:
     }
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
-    if answer.shape is None:
+def _response(response: ResponseSchema) -> dict[str, Any]:
+    if response.shape is None:
         return {"description": "Done"}
-    content = _content("application/json", answer.shape.__name__)
-    if answer.text_type:
-        content[answer.text_type] = {"schema": TEXT}
-    return {"description": answer.shape.__doc__ or "", "content": content, **_headers(answer.headers)}
+    content = _content("application/json", response.shape.__name__)
+    if response.text_type:
+        content[response.text_type] = {"schema": TEXT}
+    return {"description": response.shape.__doc__ or "", "content": content, **_headers(response.headers)}
 
 
 def _refusal(status: int, codes: tuple[str, ...], gateway_message: str | None) -> dict[str, Any]:

@@ -8,7 +8,16 @@ from pydantic import StringConstraints
 from prepaid.api.http.bodies import Body, body_of
 from prepaid.api.http.requests import Request, account_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, NO_ACCOUNT, REPLAYED, Answer, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    NO_ACCOUNT,
+    REPLAYED,
+    ResponseSchema,
+    Route,
+)
 from prepaid.api.http.times import Time
 from prepaid.core.calendar import rfc3339
 from prepaid.core.errors import InvalidRequest
@@ -27,7 +36,7 @@ class PortalSessionRequest(Body):
     language: Language | None = None
 
 
-class PortalSessionAnswer(TypedDict):
+class PortalSessionResponse(TypedDict):
     """A link for one use. It expires at `expires_at`; the session that it opens lasts longer."""
 
     url: str
@@ -50,11 +59,11 @@ def post(request: Request, deps: Deps) -> Response:
     link = make_link(deps.table, account_id, key, link_request, deps.codes(deps.table.deadline), now=request.now)
     # The Host header may name any site; the gateway's own name can't be forged.
     base = deps.portal.url or f"https://{request.domain}"
-    answer: PortalSessionAnswer = {
+    response: PortalSessionResponse = {
         "url": f"{base}/portal/enter/{link.token}",
         "expires_at": rfc3339(link.expires_at),
     }
-    return created(answer, replayed=link.replayed)
+    return created(response, replayed=link.replayed)
 
 
 def _check_return_url(return_url: str, portal: PortalConfig) -> None:
@@ -82,7 +91,7 @@ POST = Route(
     scopes=("prepaid/buy",),
     parameters=(ACCOUNT, KEY),
     body=PortalSessionRequest,
-    answers={201: Answer(PortalSessionAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(PortalSessionResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         409: ("idempotency_key_reused",),

@@ -22,8 +22,8 @@ from prepaid.api.http.routes import (
     NO_ACCOUNT,
     NOT_ACTIVE,
     REPLAYED,
-    Answer,
     Parameter,
+    ResponseSchema,
     Route,
 )
 from prepaid.api.http.times import Time
@@ -49,7 +49,7 @@ class PurchaseRequest(Body):
     pack: Slug
 
 
-class VoucherAnswer(TypedDict):
+class VoucherResponse(TypedDict):
     """What the customer pays a pending purchase with. code: Pix copia e cola, or a boleto's number. pdf: the boleto."""
 
     method: Literal["pix", "boleto"]
@@ -58,13 +58,13 @@ class VoucherAnswer(TypedDict):
     pdf: str | None
 
 
-class PurchaseAnswer(TypedDict):
+class PurchaseResponse(TypedDict):
     """A purchase. amount, refunded_amount, disputed_amount: minor units of the currency. voucher: while pending."""
 
     id: str
     state: str
     checkout_url: str | None
-    voucher: VoucherAnswer | None
+    voucher: VoucherResponse | None
     pack: str
     credits: int
     amount: int
@@ -78,26 +78,26 @@ class PurchaseAnswer(TypedDict):
     created_at: Time
 
 
-class ListedPurchaseAnswer(PurchaseAnswer):
+class ListedPurchaseResponse(PurchaseResponse):
     """A purchase with its account."""
 
     account: str
 
 
-class ListedPurchasesAnswer(TypedDict):
+class ListedPurchasesResponse(TypedDict):
     """A page of purchases of all accounts, newest first. next_cursor: null on the last page.
 
     A page may have few purchases or none and still have a next page: continue until next_cursor is null.
     """
 
-    purchases: list[ListedPurchaseAnswer]
+    purchases: list[ListedPurchaseResponse]
     next_cursor: str | None
 
 
-class PurchasesAnswer(TypedDict):
+class PurchasesResponse(TypedDict):
     """A page of purchases, newest first. next_cursor: null on the last page."""
 
-    purchases: list[PurchaseAnswer]
+    purchases: list[PurchaseResponse]
     next_cursor: str | None
 
 
@@ -121,7 +121,7 @@ def buy(request: Request, deps: Deps) -> Response:
         random_bytes=deps.random_bytes,
         now=request.now,
     )
-    return created(new_purchase_answer(bought.purchase), replayed=bought.replayed)
+    return created(new_purchase_response(bought.purchase), replayed=bought.replayed)
 
 
 def cancel(request: Request, deps: Deps) -> Response:
@@ -140,7 +140,7 @@ def cancel(request: Request, deps: Deps) -> Response:
     # As it was when it was cancelled: a payment that arrives later is still granted.
     when_cancelled = replace(cancelled.purchase, state="cancelled", lots=(), refunded=0, disputed=0, revoked=0)
     headers = {"Idempotent-Replayed": "true"} if cancelled.replayed else {}
-    return Response(status=200, body=purchase_answer(when_cancelled), headers=headers)
+    return Response(status=200, body=purchase_response(when_cancelled), headers=headers)
 
 
 def show(request: Request, deps: Deps) -> Response:
@@ -153,7 +153,7 @@ def show(request: Request, deps: Deps) -> Response:
     purchase = read_purchase(deps.table, account_id, purchase_id)
     if purchase is None:
         raise PurchaseNotFound
-    return Response(status=200, body=purchase_answer(purchase))
+    return Response(status=200, body=purchase_response(purchase))
 
 
 def show_all(request: Request, deps: Deps) -> Response:
@@ -171,8 +171,8 @@ def show_all(request: Request, deps: Deps) -> Response:
     next_cursor = (
         sign_cursor(last, LISTING, account_id, filters, deps.cursor_secrets(deps.table.deadline)) if last else None
     )
-    body: PurchasesAnswer = {
-        "purchases": [purchase_answer(purchase) for purchase in page],
+    body: PurchasesResponse = {
+        "purchases": [purchase_response(purchase) for purchase in page],
         "next_cursor": next_cursor,
     }
     return Response(status=200, body=body)
@@ -191,8 +191,8 @@ def show_by_state(request: Request, deps: Deps) -> Response:
     next_cursor = (
         sign_cursor(last, BY_STATE, "", {"state": state}, deps.cursor_secrets(deps.table.deadline)) if last else None
     )
-    body: ListedPurchasesAnswer = {
-        "purchases": [{**purchase_answer(purchase), "account": purchase.account} for purchase in purchases],
+    body: ListedPurchasesResponse = {
+        "purchases": [{**purchase_response(purchase), "account": purchase.account} for purchase in purchases],
         "next_cursor": next_cursor,
     }
     return Response(status=200, body=body)
@@ -225,13 +225,13 @@ def _state(text: str) -> PurchaseState:
     raise InvalidRequest((("state", f"must be one of {', '.join(get_args(PurchaseState))}"),))
 
 
-def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+def purchase_response(purchase: Purchase) -> PurchaseResponse:
     """A purchase in its current state."""
     return {
         "id": purchase.id,
         "state": purchase.state,
         "checkout_url": purchase.checkout_url,
-        "voucher": _voucher_answer(purchase),
+        "voucher": _voucher_response(purchase),
         "pack": purchase.pack,
         "credits": purchase.credits,
         "amount": purchase.amount,
@@ -247,7 +247,7 @@ def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
     }
 
 
-def _voucher_answer(purchase: Purchase) -> VoucherAnswer | None:
+def _voucher_response(purchase: Purchase) -> VoucherResponse | None:
     voucher = purchase.voucher
     if voucher is None or purchase.state != "pending":
         return None
@@ -259,10 +259,10 @@ def _voucher_answer(purchase: Purchase) -> VoucherAnswer | None:
     }
 
 
-def new_purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+def new_purchase_response(purchase: Purchase) -> PurchaseResponse:
     """The response to a purchase request: the purchase when its page was new, so that a replay returns the same."""
     opened = replace(purchase, state="open", lots=(), refunded=0, disputed=0, revoked=0)
-    return purchase_answer(opened)
+    return purchase_response(opened)
 
 
 STATE = {"type": "string", "enum": list(get_args(PurchaseState))}
@@ -283,7 +283,7 @@ BUY = Route(
         ),
     ),
     body=PurchaseRequest,
-    answers={201: Answer(PurchaseAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(PurchaseResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         403: ("forbidden", "manager_session_invalid"),
@@ -306,7 +306,7 @@ CANCEL = Route(
         Parameter(name="id", where="path", required=True, description="The purchase's id."),
         KEY,
     ),
-    answers={200: Answer(PurchaseAnswer, headers=(REPLAYED,))},
+    responses={200: ResponseSchema(PurchaseResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         404: ("account_not_found", "purchase_not_found"),
@@ -331,7 +331,7 @@ SHOW_ALL = Route(
             description="`next_cursor` of the previous page, with the same state; default: the newest purchases.",
         ),
     ),
-    answers={200: Answer(PurchasesAnswer)},
+    responses={200: ResponseSchema(PurchasesResponse)},
     refusals={400: ("invalid_cursor",), **NO_ACCOUNT, 422: ("invalid_request",)},
     function=show_all,
 )
@@ -345,7 +345,7 @@ SHOW_BY_STATE = Route(
         Parameter(name="state", required=True, description="The state.", schema=STATE),
         Parameter(name="cursor", description="`next_cursor` of the previous page, with the same state."),
     ),
-    answers={200: Answer(ListedPurchasesAnswer)},
+    responses={200: ResponseSchema(ListedPurchasesResponse)},
     refusals={400: ("invalid_cursor",), 422: ("invalid_request",)},
     function=show_by_state,
 )
@@ -356,7 +356,7 @@ SHOW = Route(
     summary="A purchase",
     scopes=("prepaid/read",),
     parameters=(ACCOUNT, Parameter(name="id", where="path", required=True, description="The purchase's id.")),
-    answers={200: Answer(PurchaseAnswer)},
+    responses={200: ResponseSchema(PurchaseResponse)},
     refusals={404: ("account_not_found", "purchase_not_found")},
     function=show,
 )

@@ -4,11 +4,11 @@ from typing import Annotated, NotRequired, TypedDict
 
 from pydantic import Field
 
-from prepaid.api.entries import DrawAnswer, draw_answer
+from prepaid.api.entries import DrawResponse, draw_response
 from prepaid.api.http.bodies import MAX_QUANTITY, Body, Slug, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, NOT_ACTIVE, Answer, Route
+from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, NO_ACCOUNT, NOT_ACTIVE, ResponseSchema, Route
 from prepaid.api.http.times import Time
 from prepaid.core import ledger
 from prepaid.core.calendar import rfc3339
@@ -25,7 +25,7 @@ class QuoteRequest(Body):
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)] = 1
 
 
-class QuoteAnswer(TypedDict):
+class QuoteResponse(TypedDict):
     """What a consumption would do at the time `as_of`. Nothing is reserved: another request may spend first.
 
     quota: the units that the plan's quota would pay for. credits: the price of the others. missing: the credits that
@@ -39,7 +39,7 @@ class QuoteAnswer(TypedDict):
     affordable: bool
     credits: int
     quota: int
-    draws: list[DrawAnswer]
+    draws: list[DrawResponse]
     missing: int
     suggested_pack: NotRequired[str | None]
     renews_at: NotRequired[Time | None]
@@ -53,13 +53,13 @@ def quote(request: Request, deps: Deps) -> Response:
     current = account_now(deps.table, entry, catalog=deps.catalog(deps.table), now=request.now)
     debit = Debit(actor=caller_of(request).name, feature=body.feature, quantity=body.quantity)
     quoted = ledger.quote(current.account, debit, catalog=current.catalog, now=request.now)
-    return Response(status=200, body=quote_answer(account_id, debit, quoted, as_of=rfc3339(request.now)))
+    return Response(status=200, body=quote_response(account_id, debit, quoted, as_of=rfc3339(request.now)))
 
 
-def quote_answer(account_id: str, debit: Debit, quoted: Quote, *, as_of: str) -> QuoteAnswer:
+def quote_response(account_id: str, debit: Debit, quoted: Quote, *, as_of: str) -> QuoteResponse:
     """The response to a request for a quote."""
     refusal = quoted.refusal
-    answer: QuoteAnswer = {
+    body: QuoteResponse = {
         "account": account_id,
         "as_of": as_of,
         "feature": debit.feature,
@@ -67,13 +67,13 @@ def quote_answer(account_id: str, debit: Debit, quoted: Quote, *, as_of: str) ->
         "affordable": refusal is None,
         "credits": quoted.credits,
         "quota": quoted.quota,
-        "draws": [draw_answer(draw) for draw in quoted.draws],
+        "draws": [draw_response(draw) for draw in quoted.draws],
         "missing": refusal.needed - refusal.available if refusal else 0,
     }
     if refusal:
-        answer["suggested_pack"] = refusal.suggested_pack
-        answer["renews_at"] = rfc3339(refusal.renews_at) if refusal.renews_at else None
-    return answer
+        body["suggested_pack"] = refusal.suggested_pack
+        body["renews_at"] = rfc3339(refusal.renews_at) if refusal.renews_at else None
+    return body
 
 
 QUOTE = Route(
@@ -84,7 +84,7 @@ QUOTE = Route(
     scopes=("prepaid/read",),
     parameters=(ACCOUNT,),
     body=QuoteRequest,
-    answers={200: Answer(QuoteAnswer)},
+    responses={200: ResponseSchema(QuoteResponse)},
     refusals={
         400: ("malformed_body",),
         **NO_ACCOUNT,

@@ -4,11 +4,20 @@ from typing import Annotated, TypedDict
 
 from pydantic import Field
 
-from prepaid.api.entries import BalanceAfter, DrawAnswer, balance_after, draw_answer
+from prepaid.api.entries import BalanceAfter, DrawResponse, balance_after, draw_response
 from prepaid.api.http.bodies import MAX_QUANTITY, Body, Text, body_of
 from prepaid.api.http.requests import Request, account_of, caller_of, idempotency_key_of
 from prepaid.api.http.responses import Response, created
-from prepaid.api.http.routes import ACCOUNT, BODY_REFUSALS, KEY, KEY_REFUSALS, REPLAYED, Answer, Parameter, Route
+from prepaid.api.http.routes import (
+    ACCOUNT,
+    BODY_REFUSALS,
+    KEY,
+    KEY_REFUSALS,
+    REPLAYED,
+    Parameter,
+    ResponseSchema,
+    Route,
+)
 from prepaid.api.http.times import Time
 from prepaid.core.calendar import rfc3339
 from prepaid.core.entry import Entry
@@ -25,7 +34,7 @@ class ReversalRequest(Body):
     reason: Text
 
 
-class ReversalAnswer(TypedDict):
+class ReversalResponse(TypedDict):
     """A recorded reversal. reversed_entry: the entry of the consumption or capture. quantity: units that count as
     returned.
 
@@ -42,7 +51,7 @@ class ReversalAnswer(TypedDict):
     credits: int
     quota: int
     owed: int
-    draws: list[DrawAnswer]
+    draws: list[DrawResponse]
     lot: str | None
     reason: str
     balance: BalanceAfter
@@ -65,10 +74,10 @@ def reverse(request: Request, deps: Deps) -> Response:
         idempotency_key=key,
         salt=deps.random_bytes(SALT_BYTES),
     )
-    return created(reversal_answer(appended.entries[-1]), replayed=appended.replayed)
+    return created(reversal_response(appended.entries[-1]), replayed=appended.replayed)
 
 
-def reversal_answer(entry: Entry) -> ReversalAnswer:
+def reversal_response(entry: Entry) -> ReversalResponse:
     """The response to a reversal, from its entry alone, so that a replay returns the same."""
     assert entry.reverses is not None
     assert entry.feature is not None
@@ -82,7 +91,7 @@ def reversal_answer(entry: Entry) -> ReversalAnswer:
         "credits": -entry.spent,
         "quota": -entry.quota_units - (entry.past_quota or 0),
         "owed": entry.owed,
-        "draws": [draw_answer(draw) for draw in entry.draws],
+        "draws": [draw_response(draw) for draw in entry.draws],
         "lot": entry.lot.id if entry.lot else None,
         "reason": entry.description or "",
         "balance": balance_after(entry),
@@ -102,7 +111,7 @@ REVERSE = Route(
         KEY,
     ),
     body=ReversalRequest,
-    answers={201: Answer(ReversalAnswer, headers=(REPLAYED,))},
+    responses={201: ResponseSchema(ReversalResponse, headers=(REPLAYED,))},
     refusals={
         400: (*KEY_REFUSALS, "malformed_body"),
         409: ("idempotency_key_reused", "already_reversed"),

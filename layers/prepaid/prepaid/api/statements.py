@@ -6,7 +6,7 @@ from typing import TypedDict
 from prepaid.api.http.media_types import preferred
 from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Answer, Parameter, Route
+from prepaid.api.http.routes import ACCOUNT, NO_ACCOUNT, Parameter, ResponseSchema, Route
 from prepaid.api.http.times import FIRST_YEAR, MONTH, Time, read_month
 from prepaid.core.calendar import rfc3339
 from prepaid.core.errors import InvalidRequest
@@ -21,7 +21,7 @@ COLUMNS = ("month", "time_zone", "as_of", "line", "feature", "credits", "quota_u
 STATEMENT_SECONDS = 12.0
 
 
-class StatementCreditsAnswer(TypedDict):
+class StatementCreditsResponse(TypedDict):
     """Credits, signed: the opening balance and the movements add up to the closing balance.
 
     purchased, promotional, adjusted: as granted. debt_settled: how much of the incoming credits paid a debt.
@@ -44,7 +44,7 @@ class StatementCreditsAnswer(TypedDict):
     closing: int
 
 
-class FeatureUseAnswer(TypedDict):
+class FeatureUseResponse(TypedDict):
     """A feature's use, less what was reversed. quota_units: the units that the quota paid for. credits: the price of
     the others."""
 
@@ -54,14 +54,14 @@ class FeatureUseAnswer(TypedDict):
     credits: int
 
 
-class OwedAnswer(TypedDict):
+class OwedResponse(TypedDict):
     """Credits owed before and after the month."""
 
     opening: int
     closing: int
 
 
-class StatementAnswer(TypedDict):
+class StatementResponse(TypedDict):
     """A month's statement. closed: whether it is final; if not, it covers the month until as_of.
 
     time_zone: the zone in which the month ends. entries: how many entries it sums up.
@@ -75,9 +75,9 @@ class StatementAnswer(TypedDict):
     closed: bool
     as_of: Time
     entries: int
-    credits: StatementCreditsAnswer
-    uses: list[FeatureUseAnswer]
-    owed: OwedAnswer
+    credits: StatementCreditsResponse
+    uses: list[FeatureUseResponse]
+    owed: OwedResponse
 
 
 def statement(request: Request, deps: Deps) -> Response:
@@ -87,7 +87,7 @@ def statement(request: Request, deps: Deps) -> Response:
     month = month_from(request.path.get("month", ""))
     span = read_span(deps.table, account_id)
     month_statement = statement_of_month(deps.table, span, month, catalog=deps.catalog(deps.table), now=request.now)
-    body = statement_answer(account_id, month_statement, request.now)
+    body = statement_response(account_id, month_statement, request.now)
     if preferred(request.headers.get("accept", ""), MEDIA_TYPES) == CSV:
         return Response(status=200, body=_csv_file(body), headers={"Content-Type": f"{CSV}; charset=utf-8"})
     return Response(status=200, body=body)
@@ -101,7 +101,7 @@ def month_from(text: str) -> date:
     return month
 
 
-def statement_answer(account_id: str, statement: Statement, now: datetime) -> StatementAnswer:
+def statement_response(account_id: str, statement: Statement, now: datetime) -> StatementResponse:
     """A statement, as the API shows it at `now`."""
     moved = statement.moved
     closed = is_closed(statement, now)
@@ -137,21 +137,21 @@ def statement_answer(account_id: str, statement: Statement, now: datetime) -> St
     }
 
 
-def _csv_file(answer: StatementAnswer) -> str:
+def _csv_file(statement: StatementResponse) -> str:
     """One line for each movement, one for each feature that was used, and two for what is owed."""
     from prepaid.api.http.csv_lines import BYTE_ORDER_MARK, csv_line  # noqa: PLC0415 - only exports use it
 
-    head = (answer["month"], answer["time_zone"], answer["as_of"])
+    head = (statement["month"], statement["time_zone"], statement["as_of"])
     lines: list[tuple[str | int | None, ...]] = []
-    for name, credits in answer["credits"].items():
+    for name, credits in statement["credits"].items():
         if name == "spent":
             lines += [
-                (*head, name, use["feature"], -use["credits"], use["quota_units"], None) for use in answer["uses"]
+                (*head, name, use["feature"], -use["credits"], use["quota_units"], None) for use in statement["uses"]
             ]
         else:
             assert isinstance(credits, int)
             lines.append((*head, name, None, credits, None, None))
-    owed = answer["owed"]
+    owed = statement["owed"]
     lines += [
         (*head, "owed_opening", None, None, None, owed["opening"]),
         (*head, "owed_closing", None, None, None, owed["closing"]),
@@ -176,7 +176,7 @@ SHOW = Route(
             schema={"type": "string", "pattern": f"^{MONTH}$"},
         ),
     ),
-    answers={200: Answer(StatementAnswer, text_type=CSV)},
+    responses={200: ResponseSchema(StatementResponse, text_type=CSV)},
     refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
     function=statement,
     deadline_seconds=STATEMENT_SECONDS,

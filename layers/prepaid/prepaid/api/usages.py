@@ -5,7 +5,7 @@ from typing import Literal, TypedDict, get_args
 
 from prepaid.api.http.requests import Request, account_of, check_query
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, NO_ACCOUNT, Answer, Parameter, Route
+from prepaid.api.http.routes import ACCOUNT, DAY_OR_TIME, NO_ACCOUNT, Parameter, ResponseSchema, Route
 from prepaid.api.http.times import parse_day_or_bound
 from prepaid.core.errors import InvalidRequest
 from prepaid.core.usage import By, Use, total_use
@@ -18,7 +18,7 @@ USAGE_SECONDS = 12.0
 PERIODS: dict[By, str] = {"day": "%Y-%m-%d", "month": "%Y-%m"}
 
 
-class UseAnswer(TypedDict):
+class UseResponse(TypedDict):
     """Units of a feature that one source paid for, less what was reversed. credits: 0 for units of a quota.
 
     Units of a free feature count as paid by credits.
@@ -30,14 +30,14 @@ class UseAnswer(TypedDict):
     credits: int
 
 
-class PeriodAnswer(TypedDict):
+class PeriodResponse(TypedDict):
     """A civil day, as 2026-11-26, or month, as 2026-11, with use."""
 
     period: str
-    uses: list[UseAnswer]
+    uses: list[UseResponse]
 
 
-class UsageAnswer(TypedDict):
+class UsageResponse(TypedDict):
     """An account's use. time_zone: the account's current one; days and months are civil time in it.
 
     periods: those with use, oldest first. totals: the sums of `periods`. next_from: the `from` of the request that
@@ -47,8 +47,8 @@ class UsageAnswer(TypedDict):
     account: str
     time_zone: str
     by: Literal["day", "month"]
-    totals: list[UseAnswer]
-    periods: list[PeriodAnswer]
+    totals: list[UseResponse]
+    periods: list[PeriodResponse]
     next_from: str | None
 
 
@@ -60,7 +60,7 @@ def usage(request: Request, deps: Deps) -> Response:
     by = _by(query.get("by", "month"))
     since, until = (parse_day_or_bound(query[name], name) if name in query else None for name in ("from", "to"))
     use = use_of_span(deps.table, account_id, since, until, by)
-    body: UsageAnswer = {
+    body: UsageResponse = {
         "account": account_id,
         "time_zone": use.zone,
         "by": by,
@@ -82,7 +82,7 @@ def _by(text: str) -> By:
     raise InvalidRequest((("by", f"must be one of {', '.join(get_args(By))}"),))
 
 
-def _uses(uses: Iterable[Use]) -> list[UseAnswer]:
+def _uses(uses: Iterable[Use]) -> list[UseResponse]:
     return [{"feature": use.feature, "source": use.source, "units": use.units, "credits": use.credits} for use in uses]
 
 
@@ -111,7 +111,7 @@ SHOW = Route(
             schema={"type": "string", "enum": list(get_args(By))},
         ),
     ),
-    answers={200: Answer(UsageAnswer)},
+    responses={200: ResponseSchema(UsageResponse)},
     refusals={**NO_ACCOUNT, 422: ("invalid_request",)},
     function=usage,
     deadline_seconds=USAGE_SECONDS,

@@ -4,7 +4,7 @@ from typing import Literal, TypedDict
 
 from prepaid.api.http.requests import Request
 from prepaid.api.http.responses import Response
-from prepaid.api.http.routes import Answer, Parameter, Route
+from prepaid.api.http.routes import Parameter, ResponseSchema, Route
 from prepaid.deps import Deps
 from prepaid.payments.errors import WebhookRejected
 from prepaid.payments.webhook import verified_event
@@ -12,7 +12,7 @@ from prepaid.telemetry import Metric, count, logger
 from prepaid.use_cases.syncing import Sync, follow_event
 
 
-class ReceivedAnswer(TypedDict):
+class ReceivedResponse(TypedDict):
     """A webhook delivery that needs no retry."""
 
     received: Literal[True]
@@ -43,7 +43,7 @@ def receive(request: Request, deps: Deps) -> Response:
     )
     outcome = follow_event(sync, event)
     logger.info("webhook", extra={"event_id": event.id, "event_type": event.type, "outcome": outcome})
-    body: ReceivedAnswer = {"received": True}
+    body: ReceivedResponse = {"received": True}
     return Response(status=200, body=body)
 
 
@@ -61,7 +61,7 @@ RECEIVE = Route(
             description="Stripe's signature of the time and the raw body.",
         ),
     ),
-    answers={200: Answer(ReceivedAnswer)},
+    responses={200: ResponseSchema(ReceivedResponse)},
     refusals={
         400: ("invalid_webhook", "malformed_body"),
         413: ("body_too_large",),

@@ -28,13 +28,13 @@ class NotAccepted(Exception):
 
 def put_events(client: "EventBridgeClient", bus: str, events: Sequence[SentEvent]) -> None:
     """Put at most ten events on the bus. Raises NotAccepted, botocore's errors."""
-    answer = client.put_events(
+    response = client.put_events(
         Entries=[
             {"EventBusName": bus, "Source": SOURCE, "DetailType": event.type, "Time": event.at, "Detail": event.text}
             for event in events
         ]
     )
     # EventBridge returns 200 for a call of which some events failed.
-    codes = sorted({entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry})
-    if codes or answer["FailedEntryCount"]:
+    codes = sorted({entry["ErrorCode"] for entry in response["Entries"] if "ErrorCode" in entry})
+    if codes or response["FailedEntryCount"]:
         raise NotAccepted(", ".join(codes))

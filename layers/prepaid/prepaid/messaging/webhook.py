@@ -13,14 +13,14 @@ SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """status: of the receiver's answer; 0 when there was none. retry_after: the header's text, or ""."""
+    """status: of the receiver's response; 0 when there was none. retry_after: the header's text, or ""."""
 
     status: int
     retry_after: str = ""
 
 
 def post(target: str, body: str, headers: Mapping[str, str], *, seconds: float = SECONDS) -> Reply:
-    """Send one event. Follows no redirect, retries nothing, and doesn't read the answer's body. Raises nothing."""
+    """Send one event. Follows no redirect, retries nothing, and doesn't read the response's body. Raises nothing."""
     replies: SimpleQueue[Reply] = SimpleQueue()
     # A socket's time-out is for each read, so a receiver that sends a byte now and then would never be late.
     sending = Thread(target=lambda: replies.put(_send(target, body, headers, seconds)), daemon=True)
@@ -34,7 +34,7 @@ def post(target: str, body: str, headers: Mapping[str, str], *, seconds: float =
 def _send(target: str, body: str, headers: Mapping[str, str], seconds: float) -> Reply:
     pool = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(total=seconds))
     try:
-        answer = pool.request(
+        response = pool.request(
             "POST",
             target,
             body=body.encode(),
@@ -42,10 +42,10 @@ def _send(target: str, body: str, headers: Mapping[str, str], seconds: float) ->
             redirect=False,
             preload_content=False,
         )
-        reply = Reply(answer.status, answer.headers.get("retry-after", ""))
-        answer.close()
+        reply = Reply(response.status, response.headers.get("retry-after", ""))
+        response.close()
     except (urllib3.exceptions.HTTPError, OSError, ValueError):
-        # No connection, no answer in time, or no HTTP. What the receiver sent belongs in no log.
+        # No connection, no response in time, or no HTTP. What the receiver sent belongs in no log.
         return Reply(0)
     finally:
         pool.clear()

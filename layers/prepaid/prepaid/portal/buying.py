@@ -153,8 +153,8 @@ def _packs_again(
             problem, reported = problem_response(error), error
             headers = {name: value for name, value in problem.headers.items() if name == "Retry-After"}
             failure = Failure(reason="payments", status=problem.status, pack=pack, recorded=not isinstance(error, Busy))
-    answer = _packs(visit_for(signed, deps), deps, portal, nonce=nonce, failure=failure)
-    return replace(answer, headers={**answer.headers, **headers}, error=reported)
+    page = _packs(visit_for(signed, deps), deps, portal, nonce=nonce, failure=failure)
+    return replace(page, headers={**page.headers, **headers}, error=reported)
 
 
 class _NoCode(Exception):

@@ -10,7 +10,7 @@ The next request to append carries the waiting debits along, in the same transac
                          B has no claim,
                          reads tail 8, then rows
                          B appends 9 for itself
-                           and 10 for C   ok       C's claim names entry 10: C answers from it
+                           and 10 for C   ok       C's claim names entry 10: C returns from it
 
 Exactness depends on the transaction alone: the number of each entry is free, and the key of each claim is unused. Rows
 are hints. A row that is lost, late, doubled or removed can change which request appends a debit, but can't make it

@@ -48,7 +48,7 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ResponseSchema:
     """A successful response. shape: the type of its JSON; None for no body. text_type: another type that Accept may
     request."""
 
@@ -61,7 +61,7 @@ class Answer:
 class Route:
     """One route. path: in API Gateway's notation. scopes: any one of them suffices; empty: no token is needed.
 
-    answers, refusals: by status. refusals: error codes, without those that every route has.
+    responses, refusals: by status. refusals: error codes, without those that every route has.
     deadline_seconds: the deadline of a request; None for the function's.
     """
 
@@ -72,7 +72,7 @@ class Route:
     scopes: tuple[str, ...]
     parameters: tuple[Parameter, ...] = ()
     body: "type[BaseModel] | None" = None
-    answers: Mapping[int, Answer]
+    responses: Mapping[int, ResponseSchema]
     refusals: Mapping[int, tuple[str, ...]]
     function: Callable[[Request, Deps], Response]
     deadline_seconds: float | None = None

@@ -11,7 +11,7 @@ for (const button of document.querySelectorAll("[data-show]")) {
     button.setAttribute("aria-pressed", document.getElementById(button.dataset.show).classList.toggle("shown"));
   });
 }
-// A second click would send a form twice: the second answer would replace the first.
+// A second click would send a form twice: the second response would replace the first.
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) event.preventDefault();
@@ -48,9 +48,9 @@ for (const watched of document.querySelectorAll("[data-watch]")) {
       return;
     }
     try {
-      const answer = await fetch(watched.dataset.watch);
-      const over = answer.status === 401;
-      if (over || (answer.ok && (await answer.json()).state !== watched.dataset.state)) {
+      const response = await fetch(watched.dataset.watch);
+      const over = response.status === 401;
+      if (over || (response.ok && (await response.json()).state !== watched.dataset.state)) {
         location.reload();
         return;
       }

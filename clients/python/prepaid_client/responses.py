@@ -1,4 +1,4 @@
-"""The service's answers. Each has the members that openapi.json describes; unknown members are ignored.
+"""The service's responses. Each has the members that openapi.json describes; unknown members are ignored.
 
 Times are aware datetimes in UTC, credits and units whole numbers, amounts in the currency's minor unit.
 """

@@ -1,10 +1,10 @@
-"""The service's answers about buying: packs, the catalog, purchases and the subscription page, as in answers.py."""
+"""The service's responses about buying: packs, the catalog, purchases and the subscription page, as in responses.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from prepaid_client.answers import Keyed
+from prepaid_client.responses import Keyed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
