@@ -117,6 +117,32 @@ def test_a_batch_whose_response_is_lost_happens_once(driver: StoreDriver, wire: 
     assert wire.calls.count(TRANSACTION) == times + 1
 
 
+def test_a_refusal_counts_what_a_lost_response_spent(driver: StoreDriver, wire: Wire) -> None:
+    driver.open(credits=100)
+    wire.plan(TRANSACTION, answer_lost, answer_lost)
+
+    outcomes = batch(driver, [("k1", 3), ("k2", 2), ("k3", 200)])
+
+    refused = outcomes[2]
+    assert numbers(outcomes) == [3, 4, 0]
+    assert isinstance(refused, InsufficientCredits)
+    assert (refused.needed, refused.available) == (200, 95)
+
+
+def test_a_refusal_counts_what_a_rival_spent_under_its_keys(
+    driver: StoreDriver, rival: StoreDriver, wire: Wire
+) -> None:
+    driver.open(credits=100)
+    wire.plan(TRANSACTION, first(lambda: batch(rival, [("k1", 3), ("k2", 2)])))
+
+    outcomes = batch(driver, [("k1", 3), ("k2", 2), ("k3", 200)])
+
+    refused = outcomes[2]
+    assert replayed(outcomes) == [True, True, False]
+    assert isinstance(refused, InsufficientCredits)
+    assert refused.available == 95
+
+
 def test_a_batch_that_lost_a_race_reads_what_waits(driver: StoreDriver, rival: StoreDriver, wire: Wire) -> None:
     driver.open(credits=4)
     wire.plan(TRANSACTION, first(lambda: rival.debit(2, key="theirs")))

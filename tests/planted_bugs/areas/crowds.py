@@ -90,6 +90,13 @@ CROWDS = (
         ("test_every_interleaving_keeps_the_rules",),
     ),
     Bug(
+        "a batch's refusal doesn't count what its own lost response spent",
+        "_append_part",
+        "if not part.claims and _is_refused_too_early(request, part):",
+        "if False:",
+        ("test_a_refusal_counts_what_a_lost_response_spent",),
+    ),
+    Bug(
         "a request that gives up leaves its row",
         "_append_part",
         "with suppress(Busy): place_tombstone(within(request.table, TOMBSTONE_SECONDS), row)",

@@ -268,6 +268,9 @@ def _append_part(request: DebitRequest, tail: Tail | None) -> list[Outcome]:
         # Rule 1. A transaction that lost only its number proves that the key has no claim. Here there was none.
         _read_effects(request)
     part = _compose(request, tail)
+    if not part.claims and _is_refused_too_early(request, part):
+        tail = read_tail(request.table, request.account_id)
+        part = _compose(request, tail)
     if not part.claims:
         return part.outcomes
     # With several debits left, a batch leaves no row: it carries them out in one transaction anyway.
@@ -279,6 +282,12 @@ def _append_part(request: DebitRequest, tail: Tail | None) -> list[Outcome]:
             with suppress(Busy):
                 place_tombstone(within(request.table, TOMBSTONE_SECONDS), row)
         raise
+
+
+def _is_refused_too_early(request: DebitRequest, part: Part) -> bool:
+    """Whether a debit is refused on a state before the known effects: then the refusal doesn't count what they spent."""
+    newest = max((effect.entry.number for effect in request.effects.values()), default=0)
+    return newest > part.draft.tail.entry.number and any(isinstance(outcome, Refused) for outcome in part.outcomes)
 
 
 def _take_turns(request: DebitRequest, place: int, row: Item | None) -> list[Outcome]:
