@@ -27,7 +27,7 @@ def test_the_document_has_room_for_the_events() -> None:
     changed = renewed(DOCUMENT.read_text("utf-8"), "| another table |")
 
     assert "\n| another table |\n" in changed
-    assert "**How to read it.**" in changed
+    assert "**How to read the table.**" in changed
     assert renewed(changed, "| another table |") == changed
 
 

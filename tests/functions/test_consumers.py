@@ -19,9 +19,9 @@ from tests.support.stripe_purchases import Storefront
 DOCUMENT = Path(__file__).parents[2] / "docs" / "events.md"
 RULES = [
     "- an event whose `entry` is below the last one;",
-    "- an `id` that you know.",
-    "For each account, remember the last `entry` and the ids of its events.",
-    "have no `entry`: remember their ids for 30 days.",
+    "- an event whose `id` you have seen.",
+    "For each account, store the last `entry` and the ids of its events.",
+    "have no `entry`: store their ids for 30 days.",
 ]
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 ALERTS = {alert_event(alert) for alert in get_args(Alert)}
