@@ -7,7 +7,8 @@ SHELL := /bin/bash
 PORT ?= 4566
 STRIPE_PORT ?= 12111
 STACK ?= stack
-PYTEST_WORKERS ?= 2
+# A third of the tests' time is waiting for other programs, so three workers keep two cores busy.
+PYTEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 ENV ?= staging
 ARCHITECTURE ?= arm64

@@ -285,7 +285,7 @@ def _append_part(request: DebitRequest, tail: Tail | None) -> list[Outcome]:
 
 
 def _is_refused_too_early(request: DebitRequest, part: Part) -> bool:
-    """Whether a debit is refused on a state before the known effects: then the refusal doesn't count what they spent."""
+    """Whether a debit is refused on a state before the known effects, so that it doesn't count what they spent."""
     newest = max((effect.entry.number for effect in request.effects.values() if effect.entry), default=0)
     return newest > part.draft.tail.entry.number and any(isinstance(outcome, Refused) for outcome in part.outcomes)
 
