@@ -145,9 +145,9 @@ HOLDS = (
     ),
     Bug(
         "the sweep is not told of a hold",
-        "_entry_puts",
-        "if entry.lapses_at:",
-        "if entry.lapses_at and entry.lot:",
+        "ledger:_due_item",
+        "if not entry.lot and not entry.lapses_at:",
+        "if not entry.lot:",
         ("functions/test_held_sweep",),
     ),
     Bug(

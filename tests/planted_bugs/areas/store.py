@@ -57,9 +57,9 @@ STORE = (
     ),
     Bug(
         "a lot has no due row",
-        "_entry_puts",
-        "if entry.lot:",
-        'if entry.lot and entry.type == "purchase":',
+        "ledger:_due_item",
+        "if not entry.lot and not entry.lapses_at:",
+        'if not entry.lapses_at and not (entry.lot and entry.type == "purchase"):',
         ("test_append", "store/test_sweep"),
     ),
     Bug(
