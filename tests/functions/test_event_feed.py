@@ -107,4 +107,4 @@ def test_a_position_that_nobody_gave_is_refused(service: Service, after: str) ->
     answer = service(FEED, None, query={"after": after}, by=ADMIN)
 
     assert (answer.status, answer.code) == (422, "invalid_request")
-    assert answer.body["errors"] == [{"field": "after", "message": "must be `next` of an earlier answer"}]
+    assert answer.body["errors"] == [{"field": "after", "message": "must be `next` of an earlier response"}]
