@@ -69,13 +69,13 @@ invoke: $(NEEDS_UV) ## Run one function in Docker beside `make run` (FUNCTION=Co
 	@$(RUN) --quiet python -m local.in_docker invoke $(FUNCTION) --event $(EVENT)
 
 test: $(NEEDS_UV) ## Run all tests, fast ones first, the deployed local stack last
-	@echo 'All tests take about 20 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes 80 seconds.'
+	@echo 'All tests take about 17 minutes on two cores. A line shows when a suite begins and ends. "make unit" takes 85 seconds.'
 	$(RUN) pytest -n $(PYTEST_WORKERS) --dist loadgroup -p tests.support.suites $(PYTEST_ARGS) $(TESTS)
 
-unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; about 80 seconds
+unit: $(NEEDS_UV) ## Run the tests that start no program: unit tests, properties, handlers on moto; about 85 seconds
 # Each worker begins with half of the tests, in their order, so that most files' fixtures are made once; one that has
 # finished takes tests from the other.
-	$(RUN) pytest -n $(PYTEST_WORKERS) --dist worksteal $(PYTEST_ARGS) $(UNIT)
+	$(RUN) pytest -n auto --dist worksteal $(PYTEST_ARGS) $(UNIT)
 
 fault-matrix: $(NEEDS_UV) ## Test every route and schedule with every fault at every call, and some with every pair of faults; prints counts
 	$(RUN) python -m tests.simulation.matrix

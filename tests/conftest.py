@@ -1,7 +1,7 @@
 """What all tests share: fixtures, Hypothesis profiles, emulators, and which tests may open sockets.
 
-HYPOTHESIS_PROFILE=dev (the default) tries a few new examples every time; =ci twice as many, those of the run's SEED, so
-that it can be repeated; =proof a thousand.
+HYPOTHESIS_PROFILE=dev (the default) tries a few new examples every time; =ci more, those of the run's SEED, so that it
+can be repeated; =proof a thousand.
 """
 
 import gc
@@ -31,7 +31,7 @@ TESTS = Path(__file__).parent
 WITHOUT_SOCKETS = ("unit", "property")
 
 # No deadline: this may run on a busy machine, and a slow example is no wrong one.
-settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("dev"), max_examples=100, database=None, print_blob=True)
 settings.register_profile("proof", parent=settings.get_profile("ci"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
