@@ -17,7 +17,7 @@ are hints. A row that is lost, late, doubled or removed can change which request
 happen twice. The rules keep a refusal final for the request that gets it:
 
     1. A request leaves a row only while its key has no claim, and only if nothing is in the row's place.
-    2. Rows are read after the newest entry. A waiting debit is carried only if the rules allow it twice, with the row's
+    2. Rows are read after the newest entry. A waiting debit is carried only if `apply` accepts it twice, with the row's
        own time and catalog version: alone, directly after the newest entry; and in turn, after the debits before it.
     3. A request that left a row returns 402 only after these steps: it puts a tombstone in the row's place, reads the
        newest entry again, then reads its claim. A tombstone stays until its TTL. A request that gives up (503) also
@@ -70,8 +70,8 @@ from prepaid.store.waiting import (
     row_of,
 )
 
-# The most debits, and bytes, in a transaction that carries others. A failed transaction costs as much as a successful
-# one.
+# The most debits, the request's own included, and bytes in a transaction that carries others. A failed transaction
+# costs as much as a successful one.
 MAX_CARRIED = 45
 MAX_CARRIED_BYTES = 300_000
 # How many entries before its own place a request searches for rows. The owner of an older row appends it itself.
@@ -86,6 +86,7 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.75
 # Extra time for the tombstone of a request whose deadline has passed.
 TOMBSTONE_SECONDS = 0.25
 CROWDED_SECONDS = 1.0
+# Entries that no spending client appends: whoever appended one is no quick rival.
 ARRIVALS = ("purchase", "grant", "adjustment")
 
 type Outcome = Appended | Refused
@@ -432,7 +433,7 @@ def _commit(request: DebitRequest, part: Part) -> Literal["written", "overtaken"
 
 
 def _credits_arrived(part: Part) -> bool:
-    """Whether the entry that took the part's number added credits.
+    """Whether the entry that took the part's number is a purchase, a grant or an adjustment.
 
     False after a conflict, which doesn't show the entry: most entries in a crowd are debits.
     """

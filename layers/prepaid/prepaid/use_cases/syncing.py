@@ -88,7 +88,8 @@ Obstacle = Literal["payment", "unknown_account"]
 class _Attempt:
     """How one attempt at a sync ended.
 
-    changed: whether it wrote the purchase. reported: whether it quarantined something for the first time.
+    changed: whether it wrote a step of the purchase; marking it as paid is none. reported: whether it quarantined
+    something for the first time.
     """
 
     ending: Literal["done", "ignored", "quarantined"] | Again
@@ -139,7 +140,7 @@ def sync_purchase(
     """Update the purchase to its payment's status, or quarantine a status that contradicts the record (rule 12).
 
     ref: the purchase that the caller expects. If the session now names another purchase, that purchase is synced.
-    fetch: returns the current status from Stripe; None when Stripe knows nothing about the purchase.
+    fetch: returns the current status from Stripe; None when there is no session, or it is open and unpaid.
     reason: the event or run that caused the sync, for the quarantine. Raises Busy, and the errors of `fetch`.
     """
     changed = reported = False
@@ -255,7 +256,8 @@ def _read(table: Table, ref: PurchaseRef | None) -> Purchase | None:
 
 
 def _carry_out(sync: Sync, ref: PurchaseRef, purchase: Purchase, status: PaymentStatus, reason: str) -> _Attempt:
-    """Write step after step towards one payment status. Raises Busy."""
+    """Write step after step towards one payment status. Raises Busy, and AccountNotFound if a granted purchase has no
+    account."""
     changed = False
     for _ in range(MAX_STEPS):
         expired_unspent = _find_expired_unspent(sync, purchase, status)
@@ -271,6 +273,7 @@ def _carry_out(sync: Sync, ref: PurchaseRef, purchase: Purchase, status: Payment
             reported = _quarantine(sync, Misfit(ref=ref, mismatches=(written,), status=status), reason)
             return _Attempt("quarantined", changed, reported)
         purchase, changed = written, True
+        # Before the grant, another event's sync would have changed the record, and this write would have lost.
         if was_granted:
             return _Attempt("confirm", changed)
     return _Attempt("confirm", changed)
