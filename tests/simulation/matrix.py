@@ -58,6 +58,13 @@ type Fault = tuple[int, str]
 type WithBotocore = Literal["every call", "first of each kind", "no call"]
 
 
+QUICK_BENCHES: dict[WithBotocore, tuple[bool, ...]] = {
+    "every call": (False,),
+    "first of each kind": (False, True),
+    "no call": (True,),
+}
+
+
 @dataclass(frozen=True)
 class Baseline:
     """A scenario that ran without a fault: its calls, and its possible results."""
@@ -381,23 +388,16 @@ def play_singles(scenario: Scenario, *, with_botocore: WithBotocore) -> Counter[
     Raises AssertionError that names each wrong cell.
     """
     fired: Counter[str] = Counter()
-    for quick in (False, True):
+    # A bench opens, and plays the scenario without faults, only if it has calls to play.
+    for quick in QUICK_BENCHES[with_botocore]:
         with opened_bench(quick=quick) as bench:
             baseline = baseline_of(scenario, bench, bench.save())
-            slow = _numbers_with_botocore(baseline.calls, with_botocore)
-            numbers = set(range(1, len(baseline.calls) + 1)) - slow if quick else slow
+            numbers = set(range(1, len(baseline.calls) + 1))
+            if with_botocore == "first of each kind":
+                first = first_of_each_kind(baseline.calls)
+                numbers = numbers - first if quick else first
             fired += _play(singles(baseline, sorted(numbers)), bench)
     return fired
-
-
-def _numbers_with_botocore(calls: Sequence[str], with_botocore: WithBotocore) -> set[int]:
-    match with_botocore:
-        case "every call":
-            return set(range(1, len(calls) + 1))
-        case "first of each kind":
-            return first_of_each_kind(calls)
-        case "no call":
-            return set()
 
 
 def play_pairs(scenario: Scenario, *, first: int = 0, every: int = 1) -> Counter[str]:

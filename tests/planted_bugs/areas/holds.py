@@ -144,7 +144,7 @@ HOLDS = (
         ("functions/test_held_money_back",),
     ),
     Bug(
-        "the sweep is not told of a hold",
+        "a hold has no due row",
         "ledger:_due_item",
         "if not entry.lot and not entry.lapses_at:",
         "if not entry.lot:",
